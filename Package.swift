@@ -1,0 +1,67 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// A C library as Debian's -dev package installs it, imported by the module map under `Sources/CLibs`.
+func clib(_ name: String, pkgConfig: String, apt: String) -> Target {
+    .systemLibrary(name: name, path: "Sources/CLibs/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "wcodec",
+    products: [
+        .executable(name: "wcodec", targets: ["wcodec"]),
+        .library(name: "WeightMapper", targets: ["WeightMapper"]),
+        .library(name: "Codecs", targets: ["Codecs"]),
+        .library(name: "ModelFiles", targets: ["ModelFiles"]),
+        .library(name: "WeightArchive", targets: ["WeightArchive"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        clib("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
+        clib("CAVCodec", pkgConfig: "libavcodec", apt: "libavcodec-dev"),
+        clib("CAVFormat", pkgConfig: "libavformat", apt: "libavformat-dev"),
+        clib("CAVUtil", pkgConfig: "libavutil", apt: "libavutil-dev"),
+        clib("CSndfile", pkgConfig: "sndfile", apt: "libsndfile1-dev"),
+        clib("CZip", pkgConfig: "libzip", apt: "libzip-dev"),
+        clib("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
+        clib("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+        clib("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
+        .target(
+            name: "CCodecShims",
+            dependencies: ["CPNG", "CAVCodec", "CAVFormat", "CAVUtil"],
+            path: "Sources/CLibs/CCodecShims"),
+
+        library("WeightMapper"),
+        library("Codecs", ["CPNG", "CAVCodec", "CAVFormat", "CAVUtil", "CSndfile", "CCodecShims"]),
+        library("ModelFiles"),
+        library("WeightArchive", ["WeightMapper", "Codecs", "ModelFiles", "CZip", "CXXHash", "CZlib"]),
+        library("Evaluation", ["WeightArchive", "CZlib", "CZstd"]),
+        .executableTarget(
+            name: "wcodec",
+            dependencies: [
+                "WeightMapper", "Codecs", "ModelFiles", "WeightArchive", "Evaluation",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+
+        tests("WeightMapperTests", ["WeightMapper"]),
+        tests("CodecsTests", ["Codecs"]),
+        tests("ModelFilesTests", ["ModelFiles"], resources: [.copy("Fixtures")]),
+    ],
+    swiftLanguageModes: [.v6]
+)
