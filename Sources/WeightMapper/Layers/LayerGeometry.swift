@@ -1,0 +1,167 @@
+/// How the weights of one tensor, as they follow each other in memory, form the matrices of a layer.
+///
+/// Every layout that a framework uses is a list of axes, each with a role; the roles say which axes run along a picture
+/// (its length, x), which across it (its width, y), and which number separate pictures. The offset of the weight at
+/// (picture, y, x) is a sum of one term for each, so a tiling is three short tables of offsets.
+public struct LayerGeometry: Hashable, Sendable {
+    /// What an axis counts.
+    public enum Role: String, Sendable, Codable {
+        /// Separate pictures: independent matrices, directions of a recurrent layer, its gates.
+        case stack, direction, gate
+        /// Across the picture (y): output neurons or filters, then the kernel's depth and height.
+        case output, kernelZ, kernelY
+        /// Along the picture (x): channels of a depthwise layer, input neurons or filters, then the kernel's width.
+        case group, input, kernelX
+
+        var isPicture: Bool { self == .stack || self == .direction || self == .gate }
+        /// Whether weights that differ on this axis belong to different output channels.
+        var isChannel: Bool { isPicture || self == .output || self == .group }
+    }
+
+    /// One axis of the tensor.
+    public struct Axis: Hashable, Sendable {
+        /// What the axis counts.
+        public let role: Role
+        /// How many there are.
+        public let count: Int
+
+        /// An axis of `count` steps.
+        public init(_ role: Role, _ count: Int) {
+            self.role = role
+            self.count = count
+        }
+    }
+
+    /// The kind of layer.
+    public let kind: LayerKind
+    /// Axes in memory order, slowest first. Their product is `count`, or more for a folded layer, whose last row is short.
+    public let axes: [Axis]
+    /// Number of weights.
+    public let count: Int
+
+    /// A layer from its axes, as a packed file records them.
+    ///
+    /// - Throws: `MapperError.shape` when the axes hold fewer weights than `count` or more than a short last row explains.
+    public init(kind: LayerKind, axes: [Axis], count: Int) throws(MapperError) {
+        self.kind = kind
+        self.axes = axes
+        self.count = count
+        var product = 1
+        for axis in axes {
+            let (next, overflow) = product.multipliedReportingOverflow(by: axis.count)
+            guard !overflow, axis.count >= 0 else {
+                throw .shape(kind: kind, shape: axes.map(\.count), expected: "axes whose product is a whole number")
+            }
+            product = next
+        }
+        let isFolded = axes.count == 2 && axes[0].role == .output && axes[1].role == .input
+        let slack = isFolded ? max(axes[1].count - 1, 0) : 0
+        guard count >= 0, product >= count, product - count <= slack else {
+            throw .shape(kind: kind, shape: axes.map(\.count), expected: "axes that hold \(count) weights")
+        }
+    }
+
+    /// A layer from a tensor's logical shape; a vector, whatever its rank, is folded to a near-square matrix.
+    ///
+    /// - Parameters:
+    ///   - kind: what the layer is.
+    ///   - shape: logical dimensions, as the framework names them.
+    ///   - convention: what each dimension means.
+    ///   - memoryOrder: dimensions from slowest to fastest in memory; row-major when `nil`.
+    /// - Throws: `MapperError.shape` when a layer of this kind cannot have this shape.
+    public init(
+        kind: LayerKind, shape: [Int], convention: LayoutConvention = .pytorch, memoryOrder: [Int]? = nil
+    ) throws(MapperError) {
+        let count = shape.reduce(1, *)
+        guard count > 0, shape.count(where: { $0 != 1 }) > 1 else {
+            self = try Self.folded(kind: kind, count: count)
+            return
+        }
+        let dimensions = try Self.dimensions(kind: kind, shape: shape, convention: convention)
+        let order = memoryOrder ?? Array(shape.indices)
+        let axes = order.flatMap { dimensions[$0] }.filter { $0.count != 1 }
+        try self.init(kind: kind, axes: axes, count: count)
+    }
+
+    /// A run of weights without structure, folded row by row to a near-square matrix (a raw file, a vector).
+    public static func folded(kind: LayerKind = .fc, count: Int) throws(MapperError) -> LayerGeometry {
+        var width = Int(Double(count).squareRoot())
+        while width * width < count { width += 1 }
+        let height = width > 0 ? (count + width - 1) / width : 0
+        return try LayerGeometry(kind: kind, axes: [Axis(.output, height), Axis(.input, width)], count: count)
+    }
+
+    /// The axes that each logical dimension stands for.
+    private static func dimensions(
+        kind: LayerKind, shape: [Int], convention: LayoutConvention
+    ) throws(MapperError) -> [[Axis]] {
+        let rank = shape.count
+        func single(_ roles: [Role]) -> [[Axis]] { zip(roles, shape).map { [Axis($0, $1)] } }
+        switch kind {
+        case .fc, .embedding:
+            let stacks = [Role](repeating: .stack, count: max(rank - 2, 0))
+            let inputLast = convention == .pytorch || kind == .embedding
+            return single(stacks + (inputLast ? [.output, .input] : [.input, .output]))
+        case .conv:
+            guard (3...5).contains(rank) else {
+                throw .shape(kind: kind, shape: shape, expected: "3 to 5 dimensions")
+            }
+            let kernel: [Role] = [.kernelZ, .kernelY, .kernelX].suffix(rank - 2)
+            return single(convention == .keras ? kernel + [.input, .output] : [.output, .input] + kernel)
+        case .depthwise:
+            guard (3...5).contains(rank), convention == .keras || shape[1] == 1 else {
+                throw .shape(kind: kind, shape: shape, expected: "3 to 5 dimensions, one input to each channel")
+            }
+            let kernel: [Role] = [.kernelZ, .kernelY, .kernelX].suffix(rank - 2)
+            return single(convention == .keras ? kernel + [.group, .output] : [.group, .input] + kernel)
+        case .lstm, .gru:
+            let gates = kind.gates
+            let stacked = convention == .keras ? rank - 1 : rank - 2
+            guard rank == (convention == .onnx ? 3 : 2), shape[stacked] % gates == 0 else {
+                let form = ["pytorch": "[\(gates) * H, I]", "onnx": "[D, \(gates) * H, I]", "keras": "[I, \(gates) * H]"]
+                throw .shape(kind: kind, shape: shape, expected: form[convention.rawValue] ?? "")
+            }
+            let gate = [Axis(.gate, gates), Axis(.output, shape[stacked] / gates)]
+            switch convention {
+            case .pytorch: return [gate, [Axis(.input, shape[1])]]
+            case .onnx: return [[Axis(.direction, shape[0])], gate, [Axis(.input, shape[2])]]
+            case .keras: return [[Axis(.input, shape[0])], gate]
+            }
+        }
+    }
+}
+
+extension LayerGeometry {
+    /// Weights seen as `[outer, channels, inner]` in memory: the middle axis numbers the output channels, gate rows or
+    /// embedding rows that a quantizer may give ranges of their own.
+    public struct Channels: Hashable, Sendable {
+        /// Number of channels.
+        public let count: Int
+        /// Weights that follow each other in memory before the channel changes.
+        public let inner: Int
+    }
+
+    /// The layer's channels; one for the whole layer where the channel axes are not neighbors in memory.
+    public var channels: Channels {
+        guard let first = axes.firstIndex(where: \.role.isChannel),
+            let last = axes.lastIndex(where: \.role.isChannel),
+            axes[first...last].allSatisfy(\.role.isChannel)
+        else { return Channels(count: 1, inner: max(count, 1)) }
+        return Channels(
+            count: axes[first...last].reduce(1) { $0 * $1.count },
+            inner: max(axes[(last + 1)...].reduce(1) { $0 * $1.count }, 1))
+    }
+
+    /// Offsets in memory, in weights, of every combination of the axes that have one of `roles`, the first role slowest.
+    func offsets(_ roles: [Role]) -> [Int] {
+        var strides = [Int](repeating: 1, count: axes.count)
+        for i in axes.indices.dropLast().reversed() { strides[i] = strides[i + 1] * axes[i + 1].count }
+        var table = [0]
+        for role in roles {
+            for (axis, stride) in zip(axes, strides) where axis.role == role {
+                table = table.flatMap { base in (0..<axis.count).map { base + $0 * stride } }
+            }
+        }
+        return table
+    }
+}

@@ -1,0 +1,43 @@
+/// The arithmetic types that weights are quantized in: `Float` for float32 and narrower tensors, `Double` for float64.
+public protocol WeightScalar: BinaryFloatingPoint, SIMDScalar, BitwiseCopyable, Codable, Sendable {
+    /// 1.5 * 2^m with m the mantissa's width: adding it rounds to a whole number and leaves that number in the low bits.
+    ///
+    /// The idiom vectorizes on every processor, which `rounded()` and checked integer conversions do not.
+    static var roundingMagic: Self { get }
+    /// The whole number that adding `roundingMagic` left in the low bits.
+    var roundedBits: Int32 { get }
+}
+
+extension Float: WeightScalar {
+    public static var roundingMagic: Float { 12_582_912 }
+    public var roundedBits: Int32 { Int32(truncatingIfNeeded: bitPattern &- Self.roundingMagic.bitPattern) }
+}
+
+extension Double: WeightScalar {
+    public static var roundingMagic: Double { 6_755_399_441_055_744 }
+    public var roundedBits: Int32 { Int32(truncatingIfNeeded: bitPattern &- Self.roundingMagic.bitPattern) }
+}
+
+/// A bin number's storage: one byte up to 8 bits, two above.
+public protocol BinScalar: FixedWidthInteger, UnsignedInteger, BitwiseCopyable, Sendable {}
+extension UInt8: BinScalar {}
+extension UInt16: BinScalar {}
+
+/// Weights that can be read from the start as often as a quantizer needs, a chunk at a time, so that no layer has to be
+/// in memory whole.
+public protocol WeightSource {
+    /// The type that the weights are handed over in.
+    associatedtype Scalar: WeightScalar
+    /// Number of weights.
+    var count: Int { get }
+    /// Calls `body` with consecutive chunks and the index of each chunk's first weight.
+    func forEachChunk<Failure: Error>(_ body: (Int, Span<Scalar>) throws(Failure) -> Void) throws(Failure)
+}
+
+/// Weights that are in memory as an array.
+extension Array: WeightSource where Element: WeightScalar {
+    public typealias Scalar = Element
+    public func forEachChunk<Failure: Error>(_ body: (Int, Span<Element>) throws(Failure) -> Void) throws(Failure) {
+        try body(0, span)
+    }
+}

@@ -1,0 +1,167 @@
+/// Places the bins of a layer in pictures of one size and takes them back: a bijection between the layer's weights and the
+/// pixels that are not padding.
+///
+/// A picture is `block.bfin * block.bx` long (x) and `block.bfout * block.by` wide (y). With the whole layer as its block it
+/// is the one image of claims 4 and 5, or the m images of an LSTM layer (claim 1); with smaller blocks the pictures are the
+/// frames of claims 6 and 7. Frames follow each other by matrix, then down the layer, then along it.
+public struct Tiling: Sendable {
+    /// The layer.
+    public let geometry: LayerGeometry
+    /// The sub-block that fills one picture.
+    public let block: BlockShape
+    /// Number of pictures.
+    public let frameCount: Int
+    /// Pixels in a row.
+    public var frameWidth: Int { block.bfin * block.bx }
+    /// Rows in a picture.
+    public var frameHeight: Int { block.bfout * block.by }
+    /// Pixels of all pictures that hold no weight.
+    public var paddingCount: Int { frameCount * frameWidth * frameHeight - geometry.count }
+
+    /// Offsets of matrices, and of the four digits of a place within one, in weights from the tensor's first.
+    private let matrices, outputs, inputs, kernelRows, kernelColumns: [Int]
+
+    /// A tiling of a layer by blocks.
+    ///
+    /// - Throws: `MapperError.block` when a side of the block is empty or exceeds the layer's.
+    public init(_ geometry: LayerGeometry, block: BlockShape) throws(MapperError) {
+        let extent = BlockShape(whole: geometry)
+        try block.validate(within: extent)
+        self.geometry = geometry
+        self.block = block
+        matrices = geometry.offsets([.stack, .direction, .gate])
+        outputs = geometry.offsets([.output])
+        kernelRows = geometry.offsets([.kernelZ, .kernelY])
+        inputs = geometry.offsets([.group, .input])
+        kernelColumns = geometry.offsets([.kernelX])
+        frameCount = geometry.count == 0 ? 0 : matrices.count * extent.blocks(of: block)
+    }
+
+    /// Claims 1, 4 and 5: each matrix of the layer as one picture, Nin (or Nfin * Kx) long and Nout (Nfout * Ky) wide.
+    public init(image geometry: LayerGeometry) {
+        // The whole layer is a block within its own bounds.
+        do { try self.init(geometry, block: BlockShape(whole: geometry)) } catch { preconditionFailure("\(error)") }
+    }
+
+    /// Offsets of the weights in picture `frame`: the one at (x, y) is weight rows[y] + columns[x], or padding where that is
+    /// `geometry.count` or more.
+    func offsets(ofFrame frame: Int) -> (rows: [Int], columns: [Int]) {
+        precondition(frame >= 0 && frame < frameCount)
+        var place = frame
+        func digit(_ radix: Int) -> Int {
+            defer { place /= radix }
+            return place % radix
+        }
+        let kx = digit(ceilDivide(kernelColumns.count, block.bx)) * block.bx
+        let fin = digit(ceilDivide(inputs.count, block.bfin)) * block.bfin
+        let ky = digit(ceilDivide(kernelRows.count, block.by)) * block.by
+        let fout = digit(ceilDivide(outputs.count, block.bfout)) * block.bfout
+        let base = matrices[place]
+        // Two out-of-layer offsets must not overflow when added.
+        let outside = Int.max / 4
+        func table(_ slow: [Int], _ slowStart: Int, _ slowCount: Int, _ fast: [Int], _ fastStart: Int, _ fastCount: Int)
+            -> [Int]
+        {
+            var table: [Int] = []
+            table.reserveCapacity(slowCount * fastCount)
+            for s in slowStart..<slowStart + slowCount {
+                for f in fastStart..<fastStart + fastCount {
+                    table.append(s < slow.count && f < fast.count ? slow[s] + fast[f] : outside)
+                }
+            }
+            return table
+        }
+        return (
+            table(outputs, fout, block.bfout, kernelRows, ky, block.by).map { $0 + base },
+            table(inputs, fin, block.bfin, kernelColumns, kx, block.bx)
+        )
+    }
+
+    /// Writes picture `frame` of the layer's `bins` into `pixels`, row by row; pixels that hold no weight get `padding`.
+    ///
+    /// - Complexity: one step for each pixel; a copy of each row where weights follow each other as pixels do.
+    @specialized(where Bin == UInt8)
+    @specialized(where Bin == UInt16)
+    public func tile<Bin: BinScalar>(
+        _ bins: Span<Bin>, frame: Int, padding: Bin, into pixels: inout MutableSpan<Bin>
+    ) {
+        precondition(bins.count == geometry.count && pixels.count == frameWidth * frameHeight)
+        let (rows, columns) = offsets(ofFrame: frame)
+        bins.withUnsafeBufferPointer { bins in
+            pixels.withUnsafeMutableBufferPointer { pixels in
+                forEachRun(rows, columns, count: bins.count) { pixel, weight, length in
+                    if let weight {
+                        let source = UnsafeBufferPointer(rebasing: bins[weight..<weight + length])
+                        _ = UnsafeMutableBufferPointer(rebasing: pixels[pixel..<pixel + length]).update(from: source)
+                    } else {
+                        pixels[pixel..<pixel + length].update(repeating: padding)
+                    }
+                } gather: { pixel, weight in
+                    pixels[pixel] = bins[weight]
+                }
+            }
+        }
+    }
+
+    /// The inverse of `tile`: puts the weights' pixels of picture `frame` back in their places in `bins`.
+    @specialized(where Bin == UInt8)
+    @specialized(where Bin == UInt16)
+    public func untile<Bin: BinScalar>(_ pixels: Span<Bin>, frame: Int, into bins: inout MutableSpan<Bin>) {
+        precondition(bins.count == geometry.count && pixels.count == frameWidth * frameHeight)
+        let (rows, columns) = offsets(ofFrame: frame)
+        bins.withUnsafeMutableBufferPointer { bins in
+            pixels.withUnsafeBufferPointer { pixels in
+                forEachRun(rows, columns, count: bins.count) { pixel, weight, length in
+                    guard let weight else { return }
+                    let source = UnsafeBufferPointer(rebasing: pixels[pixel..<pixel + length])
+                    _ = UnsafeMutableBufferPointer(rebasing: bins[weight..<weight + length]).update(from: source)
+                } gather: { pixel, weight in
+                    bins[weight] = pixels[pixel]
+                }
+            }
+        }
+    }
+}
+
+/// Walks the pixels of a picture as its offsets say: `copy` for runs of pixels whose weights are neighbors in memory (`nil` for
+/// padding), `gather` for single pixels.
+///
+/// Both closures stay inside the specialized callers, where they are inlined.
+@inline(__always)
+private func forEachRun(
+    _ rows: [Int], _ columns: [Int], count: Int, copy: (_ pixel: Int, _ weight: Int?, _ length: Int) -> Void,
+    gather: (_ pixel: Int, _ weight: Int) -> Void
+) {
+    let width = columns.count
+    let inside = columns.firstIndex { $0 >= count } ?? width
+    let isContiguous =
+        columns[..<inside].indices.dropFirst().allSatisfy { columns[$0] == columns[$0 - 1] + 1 }
+        && columns[inside...].allSatisfy { $0 >= count }
+    let isWhole = (rows.max() ?? 0) + (columns.max() ?? 0) < count
+    if isContiguous {
+        for (y, row) in rows.enumerated() {
+            let valid = min(max(count - row - columns[0], 0), inside)
+            if valid > 0 { copy(y * width, row + columns[0], valid) }
+            if valid < width { copy(y * width + valid, nil, width - valid) }
+        }
+    } else {
+        // Tiles keep both sides in cache when rows and columns of the picture are columns and rows in memory.
+        let side = 64
+        for top in stride(from: 0, to: rows.count, by: side) {
+            for left in stride(from: 0, to: width, by: side) {
+                for y in top..<min(top + side, rows.count) {
+                    for x in left..<min(left + side, width) {
+                        let weight = rows[y] + columns[x]
+                        if isWhole || weight < count {
+                            gather(y * width + x, weight)
+                        } else {
+                            copy(y * width + x, nil, 1)
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+func ceilDivide(_ a: Int, _ b: Int) -> Int { (a + b - 1) / b }
