@@ -1,0 +1,54 @@
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/// Bytes that C allocated and grew; released with `wc_bytes_free`.
+typedef struct {
+    uint8_t *data;
+    size_t size;
+    size_t capacity;
+} wc_bytes;
+
+/// One line of text about what went wrong; empty when nothing did.
+typedef struct {
+    char text[256];
+} wc_message;
+
+/// A gray picture: `significant` bits of each sample mean something, `depth` (1, 2, 4, 8, 16) bits are in the file.
+typedef struct {
+    uint32_t width;
+    uint32_t height;
+    int significant;
+    int depth;
+} wc_png_format;
+
+/// How the picture is deflated: zlib's strategy number, libpng's filter mask, level 0...9.
+typedef struct {
+    int strategy;
+    int filters;
+    int level;
+} wc_png_effort;
+
+extern const int wc_png_strategy_default, wc_png_strategy_filtered, wc_png_strategy_huffman, wc_png_strategy_rle;
+extern const int wc_png_filter_none, wc_png_filter_sub, wc_png_filter_up, wc_png_filter_average, wc_png_filter_paeth,
+    wc_png_filter_all;
+
+void wc_bytes_free(wc_bytes *bytes);
+
+/// Writes `samples` (row-major; one byte each up to 8 significant bits, else two in host order) as a PNG file to `out`.
+/// libpng reports errors by longjmp, which must not cross Swift frames: so each whole operation is one C function.
+bool wc_png_encode(const void *samples, wc_png_format format, wc_png_effort effort, wc_bytes *out, wc_message *message);
+
+typedef enum {
+    wc_png_done,
+    /// A sound header of a picture of another format; the message says which.
+    wc_png_other_picture,
+    wc_png_failed,
+} wc_png_result;
+
+/// Reads the header of a PNG file and compares it with `format`.
+wc_png_result wc_png_check(const uint8_t *file, size_t size, wc_png_format format, wc_message *message);
+
+/// Reads a PNG file of exactly `format` into `samples`, which holds width x height samples.
+wc_png_result wc_png_decode(const uint8_t *file, size_t size, wc_png_format format, void *samples, wc_message *message);

@@ -1,0 +1,303 @@
+#include "png_shim.h"
+
+#include <png.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+const int wc_png_strategy_default = Z_DEFAULT_STRATEGY, wc_png_strategy_filtered = Z_FILTERED,
+          wc_png_strategy_huffman = Z_HUFFMAN_ONLY, wc_png_strategy_rle = Z_RLE;
+const int wc_png_filter_none = PNG_FILTER_NONE, wc_png_filter_sub = PNG_FILTER_SUB, wc_png_filter_up = PNG_FILTER_UP,
+          wc_png_filter_average = PNG_FILTER_AVG, wc_png_filter_paeth = PNG_FILTER_PAETH,
+          wc_png_filter_all = PNG_ALL_FILTERS;
+
+// Everything that must survive libpng's longjmp. It is reached through a volatile pointer, so no part of it is kept in
+// a register that the jump would roll back.
+typedef struct {
+    jmp_buf jump;
+    png_structp png;
+    png_infop info;
+    uint8_t *row;
+    const uint8_t *source;
+    size_t left;
+    wc_bytes *out;
+    wc_message *message;
+} State;
+
+void wc_bytes_free(wc_bytes *bytes)
+{
+    free(bytes->data);
+    *bytes = (wc_bytes){0};
+}
+
+static void on_error(png_structp png, png_const_charp text)
+{
+    State *state = png_get_error_ptr(png);
+    if (state->message->text[0] == 0)
+        snprintf(state->message->text, sizeof state->message->text, "%s", text);
+    longjmp(state->jump, 1);
+}
+
+static void on_warning(png_structp png, png_const_charp text)
+{
+    (void)png;
+    (void)text;
+}
+
+static void write_bytes(png_structp png, png_bytep bytes, size_t count)
+{
+    wc_bytes *out = ((State *)png_get_io_ptr(png))->out;
+    if (out->capacity - out->size < count) {
+        size_t capacity = out->capacity + out->capacity / 2 + count;
+        uint8_t *data = capacity < count ? NULL : realloc(out->data, capacity);
+        if (!data)
+            png_error(png, "out of memory");
+        out->data = data;
+        out->capacity = capacity;
+    }
+    memcpy(out->data + out->size, bytes, count);
+    out->size += count;
+}
+
+static void flush_bytes(png_structp png)
+{
+    (void)png;
+}
+
+static void read_bytes(png_structp png, png_bytep bytes, size_t count)
+{
+    State *state = png_get_io_ptr(png);
+    if (state->left < count)
+        png_error(png, "the file is truncated");
+    memcpy(bytes, state->source, count);
+    state->source += count;
+    state->left -= count;
+}
+
+static size_t row_bytes(wc_png_format format)
+{
+    return ((size_t)format.width * (size_t)format.depth + 7) / 8;
+}
+
+// Samples to the file's row: left-justified, big-endian, packed from the high end of each byte.
+static void pack_row(const void *samples, wc_png_format format, uint8_t *restrict row)
+{
+    size_t width = format.width;
+    int shift = format.depth - format.significant;
+    const uint8_t *restrict narrow = samples;
+    if (format.depth == 16) {
+        const uint16_t *restrict wide = samples;
+        for (size_t x = 0; x < width; x++) {
+            uint16_t value = (uint16_t)(wide[x] << shift);
+            row[2 * x] = (uint8_t)(value >> 8);
+            row[2 * x + 1] = (uint8_t)value;
+        }
+    } else if (format.depth == 8) {
+        for (size_t x = 0; x < width; x++)
+            row[x] = (uint8_t)(narrow[x] << shift);
+    } else if (format.depth == 4) {
+        for (size_t i = 0; i < width / 2; i++)
+            row[i] = (uint8_t)(narrow[2 * i] << (4 + shift) | narrow[2 * i + 1] << shift);
+        if (width & 1)
+            row[width / 2] = (uint8_t)(narrow[width - 1] << (4 + shift));
+    } else {
+        memset(row, 0, row_bytes(format));
+        for (size_t bit = 0, x = 0; x < width; x++, bit += (size_t)format.depth)
+            row[bit / 8] |= (uint8_t)(narrow[x] << (8 - format.depth - (int)(bit % 8)));
+    }
+}
+
+static void unpack_row(const uint8_t *restrict row, wc_png_format format, void *samples)
+{
+    size_t width = format.width;
+    int shift = format.depth - format.significant;
+    uint8_t *restrict narrow = samples;
+    if (format.depth == 16) {
+        uint16_t *restrict wide = samples;
+        for (size_t x = 0; x < width; x++)
+            wide[x] = (uint16_t)((row[2 * x] << 8 | row[2 * x + 1]) >> shift);
+    } else if (format.depth == 8) {
+        for (size_t x = 0; x < width; x++)
+            narrow[x] = (uint8_t)(row[x] >> shift);
+    } else if (format.depth == 4) {
+        for (size_t i = 0; i < width / 2; i++) {
+            narrow[2 * i] = (uint8_t)(row[i] >> (4 + shift));
+            narrow[2 * i + 1] = (uint8_t)((row[i] & 15) >> shift);
+        }
+        if (width & 1)
+            narrow[width - 1] = (uint8_t)(row[width / 2] >> (4 + shift));
+    } else {
+        int mask = (1 << format.depth) - 1;
+        for (size_t bit = 0, x = 0; x < width; x++, bit += (size_t)format.depth)
+            narrow[x] = (uint8_t)(row[bit / 8] >> (8 - format.depth - (int)(bit % 8)) & mask);
+    }
+}
+
+static bool rows_are_samples(wc_png_format format)
+{
+    return format.depth == 8 && format.significant == 8;
+}
+
+static size_t sample_row_bytes(wc_png_format format)
+{
+    return (size_t)format.width * (format.significant > 8 ? 2 : 1);
+}
+
+static void allocate_row(State *state, wc_png_format format)
+{
+    state->row = malloc(row_bytes(format));
+    if (!state->row)
+        png_error(state->png, "out of memory");
+}
+
+static void prepare(State *state)
+{
+    // libpng's default is a million each way. Reading stays bounded: the header is compared before rows are allocated.
+    png_set_user_limits(state->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+    png_set_benign_errors(state->png, 0);
+}
+
+static void write_picture(State *state, const void *samples, wc_png_format format, wc_png_effort effort)
+{
+    png_structp png = state->png;
+    allocate_row(state, format);
+    png_set_write_fn(png, state, write_bytes, flush_bytes);
+    png_set_compression_level(png, effort.level);
+    png_set_compression_mem_level(png, 9);
+    png_set_compression_strategy(png, effort.strategy);
+    png_set_filter(png, PNG_FILTER_TYPE_BASE, effort.filters);
+
+    // One IDAT chunk for each megabyte: its 12 bytes then do not show.
+    size_t picture = (row_bytes(format) + 1) * format.height, megabyte = 1 << 20, least = 1 << 12;
+    png_set_compression_buffer_size(png, picture > megabyte ? megabyte : picture < least ? least : picture);
+
+    png_set_IHDR(png, state->info, format.width, format.height, format.depth, PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    if (format.significant != format.depth) {
+        png_color_8 bits = {.gray = (png_byte)format.significant};
+        png_set_sBIT(png, state->info, &bits);
+    }
+    png_write_info(png, state->info);
+    for (uint32_t y = 0; y < format.height; y++) {
+        const uint8_t *line = (const uint8_t *)samples + y * sample_row_bytes(format);
+        if (rows_are_samples(format)) {
+            png_write_row(png, line);
+        } else {
+            pack_row(line, format, state->row);
+            png_write_row(png, state->row);
+        }
+    }
+    png_write_end(png, NULL);
+}
+
+static bool is_expected_picture(State *state, wc_png_format format)
+{
+    png_structp png = state->png;
+    png_uint_32 width = 0, height = 0;
+    int depth = 0, color = 0, interlace = 0;
+    png_get_IHDR(png, state->info, &width, &height, &depth, &color, &interlace, NULL, NULL);
+    int significant = depth;
+    png_color_8p bits = NULL;
+    if (png_get_sBIT(png, state->info, &bits))
+        significant = bits->gray;
+    if (width == format.width && height == format.height && depth == format.depth && color == PNG_COLOR_TYPE_GRAY &&
+        interlace == PNG_INTERLACE_NONE && significant == format.significant)
+        return true;
+    snprintf(state->message->text, sizeof state->message->text, "%ux%u, color type %d, %d of %d bits significant%s",
+             (unsigned)width, (unsigned)height, color, significant, depth, interlace ? ", interlaced" : "");
+    return false;
+}
+
+// Deflate codes at most 1032 bytes in one: a shorter file cannot hold the picture, whatever its header says.
+static void refuse_impossible_size(State *state, wc_png_format format)
+{
+    if (format.height > SIZE_MAX / (row_bytes(format) + 1) ||
+        (row_bytes(format) + 1) * format.height / 1032 > state->left)
+        png_error(state->png, "the file is truncated");
+}
+
+static wc_png_result read_picture(State *state, wc_png_format format, void *samples)
+{
+    png_structp png = state->png;
+    png_set_read_fn(png, state, read_bytes);
+    png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+    // Text and profiles that somebody added are not kept, and never inflated beyond this.
+    png_set_chunk_malloc_max(png, 1 << 16);
+    png_set_compression_buffer_size(png, 1 << 16);
+    png_read_info(png, state->info);
+    if (!is_expected_picture(state, format))
+        return wc_png_other_picture;
+    refuse_impossible_size(state, format);
+    if (!samples)
+        return wc_png_done;
+    allocate_row(state, format);
+    for (uint32_t y = 0; y < format.height; y++) {
+        uint8_t *line = (uint8_t *)samples + y * sample_row_bytes(format);
+        if (rows_are_samples(format)) {
+            png_read_row(png, line, NULL);
+        } else {
+            png_read_row(png, state->row, NULL);
+            unpack_row(state->row, format, line);
+        }
+    }
+    png_read_end(png, NULL);
+    if (state->left)
+        png_error(png, "bytes follow the end of the picture");
+    return wc_png_done;
+}
+
+bool wc_png_encode(const void *samples, wc_png_format format, wc_png_effort effort, wc_bytes *out, wc_message *message)
+{
+    State storage = {.out = out, .message = message};
+    State *volatile state = &storage;
+    message->text[0] = 0;
+    state->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, state, on_error, on_warning);
+    if (state->png)
+        state->info = png_create_info_struct(state->png);
+    bool done = false;
+    if (!state->info) {
+        snprintf(message->text, sizeof message->text, "out of memory");
+    } else if (!setjmp(state->jump)) {
+        prepare(state);
+        write_picture(state, samples, format, effort);
+        done = true;
+    }
+    free(state->row);
+    png_destroy_write_struct(&state->png, &state->info);
+    if (!done)
+        wc_bytes_free(out);
+    return done;
+}
+
+// Reads the header only when there are no samples to read into.
+static wc_png_result decode(const uint8_t *file, size_t size, wc_png_format format, void *samples, wc_message *message)
+{
+    State storage = {.source = file, .left = size, .message = message};
+    State *volatile state = &storage;
+    message->text[0] = 0;
+    state->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, state, on_error, on_warning);
+    if (state->png)
+        state->info = png_create_info_struct(state->png);
+    volatile wc_png_result result = wc_png_failed;
+    if (!state->info) {
+        snprintf(message->text, sizeof message->text, "out of memory");
+    } else if (!setjmp(state->jump)) {
+        prepare(state);
+        result = read_picture(state, format, samples);
+    }
+    free(state->row);
+    png_destroy_read_struct(&state->png, &state->info, NULL);
+    return result;
+}
+
+wc_png_result wc_png_check(const uint8_t *file, size_t size, wc_png_format format, wc_message *message)
+{
+    return decode(file, size, format, NULL, message);
+}
+
+wc_png_result wc_png_decode(const uint8_t *file, size_t size, wc_png_format format, void *samples, wc_message *message)
+{
+    return decode(file, size, format, samples, message);
+}

@@ -1,0 +1,120 @@
+import CCodecShims
+
+/// PNG by libpng: one gray picture of the smallest of 1, 2, 4, 8 and 16 bits that holds the bins.
+///
+/// Where that is more bits than the bins have, samples are left-justified (`v << (depth - n)`) and an sBIT chunk holds n, so
+/// that pictures look right in a viewer. Above 8 bits this saves bits, as the low byte then has few values; at 5, 6 and 7
+/// bits it costs up to 0.01 bits a sample in longer Huffman tables.
+struct PNGCodec: MediaCodec {
+    static let family = CodecRegistry.Family(
+        name: "png",
+        parameters: [
+            CodecParameter(
+                name: "strategy",
+                meaning: "how deflate codes; weights do not repeat, so searching for matches costs bits",
+                values: .choice(["huffman", "default", "rle", "filtered"]), defaultValue: "huffman"),
+            CodecParameter(
+                name: "filter", meaning: "prediction of rows; weights are not smooth, so predicting them costs bits",
+                values: .choice(["none", "sub", "up", "avg", "paeth", "all"]), defaultValue: "none"),
+            CodecParameter(
+                name: "level", meaning: "deflate's effort; without effect on strategy huffman, but 0 stores",
+                values: .integer(0...9), defaultValue: "9"),
+        ],
+        unavailable: { nil },
+        make: { (settings) throws(CodecError) in PNGCodec(settings: settings) })
+
+    private let settings: CodecSettings
+    private let effort: wc_png_effort
+
+    private init(settings: CodecSettings) {
+        self.settings = settings
+        let strategy =
+            switch settings.text("strategy") {
+            case "default": wc_png_strategy_default
+            case "rle": wc_png_strategy_rle
+            case "filtered": wc_png_strategy_filtered
+            default: wc_png_strategy_huffman
+            }
+        let filters =
+            switch settings.text("filter") {
+            case "sub": wc_png_filter_sub
+            case "up": wc_png_filter_up
+            case "avg": wc_png_filter_average
+            case "paeth": wc_png_filter_paeth
+            case "all": wc_png_filter_all
+            default: wc_png_filter_none
+            }
+        effort = wc_png_effort(strategy: strategy, filters: filters, level: Int32(settings.integer("level") ?? 9))
+    }
+
+    var description: CodecDescription {
+        CodecDescription(
+            name: settings.codec, medium: .image, summary: "PNG, gray, Huffman coding without prediction (libpng)",
+            isLossless: true, bitDepths: 1...16, fileExtension: "png", framesPerPicture: 1,
+            maximumWidth: Int(Int32.max), maximumHeight: Int(Int32.max), maximumCount: 1,
+            parameters: Self.family.parameters, licenseNote: nil)
+    }
+
+    var specification: String { settings.specification }
+
+    func encode(_ format: FrameFormat, count: Int, fill: (Int, UnsafeMutableRawBufferPointer) -> Void)
+        throws(CodecError)
+        -> [UInt8]
+    {
+        try description.check(format, count: count)
+        let frame = UnsafeMutableRawBufferPointer.allocate(byteCount: format.byteCount, alignment: 16)
+        defer { frame.deallocate() }
+        try fillFrame(0, format, frame, fill)
+        var file = wc_bytes()
+        var message = wc_message()
+        guard wc_png_encode(frame.baseAddress, format.png, effort, &file, &message) else {
+            throw .encodingFailed(codec: settings.codec, reason: message.string)
+        }
+        defer { wc_bytes_free(&file) }
+        return [UInt8](UnsafeBufferPointer(start: file.data, count: file.size))
+    }
+
+    func decode(
+        _ stream: UnsafeRawBufferPointer, _ format: FrameFormat, count: Int, take: (Int, UnsafeRawBufferPointer) -> Void
+    ) throws(CodecError) {
+        try description.check(format, count: count)
+        let bytes = stream.bindMemory(to: UInt8.self)
+        var message = wc_message()
+        try check(wc_png_check(bytes.baseAddress, bytes.count, format.png, &message), message, format)
+        let frame = UnsafeMutableRawBufferPointer.allocate(byteCount: format.byteCount, alignment: 16)
+        defer { frame.deallocate() }
+        let result = wc_png_decode(bytes.baseAddress, bytes.count, format.png, frame.baseAddress, &message)
+        try check(result, message, format)
+        take(0, UnsafeRawBufferPointer(frame))
+    }
+
+    private func check(_ result: wc_png_result, _ message: wc_message, _ format: FrameFormat) throws(CodecError) {
+        switch result {
+        case wc_png_done:
+            return
+        case wc_png_other_picture:
+            let png = format.png
+            throw .mismatch(
+                codec: settings.codec,
+                expected: "\(png.width)x\(png.height), gray, \(png.significant) of \(png.depth) bits significant",
+                found: message.string)
+        default:
+            throw .damaged(codec: settings.codec, reason: message.string)
+        }
+    }
+}
+
+extension FrameFormat {
+    fileprivate var png: wc_png_format {
+        let depth = [1, 2, 4, 8].first { $0 >= bitDepth } ?? 16
+        return wc_png_format(
+            width: UInt32(width), height: UInt32(height), significant: Int32(bitDepth), depth: Int32(depth))
+    }
+}
+
+extension wc_message {
+    /// The text up to its end.
+    var string: String {
+        withUnsafeBytes(of: text) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+}

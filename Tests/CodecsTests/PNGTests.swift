@@ -1,0 +1,83 @@
+import Testing
+
+@testable import Codecs
+
+@Suite struct PNGTests {
+    @Test(arguments: 1...16)
+    func roundTripIsExactAtEveryBitDepth(bits: Int) throws {
+        let codec = try CodecRegistry.codec("png")
+        for (width, height) in [(1, 1), (1, 9), (9, 1), (7, 5), (64, 33), (300, 70)] {
+            let frames = try Frames.weights(width, height, bits: bits)
+            #expect(try frames.decode(frames.encode(codec), codec) == frames)
+        }
+    }
+
+    @Test(arguments: ["default", "rle", "filtered", "huffman"], ["none", "sub", "up", "avg", "paeth", "all"])
+    func everyStrategyAndFilterIsExact(strategy: String, filter: String) throws {
+        for level in [0, 1, 9] {
+            let codec = try CodecRegistry.codec("png:strategy=\(strategy),filter=\(filter),level=\(level)")
+            for bits in [4, 8, 11] {
+                let frames = try Frames.weights(33, 20, bits: bits)
+                #expect(try frames.decode(frames.encode(codec), codec) == frames)
+            }
+        }
+    }
+
+    @Test(arguments: [(1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (8, 8), (9, 16), (16, 16)])
+    func fileHasTheSmallestDepthThatHoldsTheBins(bits: Int, depth: Int) throws {
+        let frames = try Frames.weights(20, 10, bits: bits)
+        let file = try frames.encode(CodecRegistry.codec("png"))
+        #expect(Array(file[0..<8]) == [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A])
+        #expect(Array(file[12..<29]) == Array("IHDR".utf8) + [0, 0, 0, 20, 0, 0, 0, 10, UInt8(depth), 0, 0, 0, 0])
+        let significantBits = Array("sBIT".utf8) + [UInt8(bits)]
+        #expect(file.indices.dropLast(5).contains { Array(file[$0..<$0 + 5]) == significantBits } == (bits != depth))
+    }
+
+    @Test func picturesWiderThanAMillionAreExact() throws {
+        let codec = try CodecRegistry.codec("png")
+        let frames = try Frames.weights(1_000_003, 1, bits: 8)
+        #expect(try frames.decode(frames.encode(codec), codec) == frames)
+    }
+
+    @Test(arguments: [8, 4, 16])
+    func everyFlippedBitAndEveryTruncationIsNoticed(bits: Int) throws {
+        let codec = try CodecRegistry.codec("png")
+        let frames = try Frames.weights(13, 11, bits: bits)
+        let file = try frames.encode(codec)
+        for position in file.indices {
+            for bit in 0..<8 {
+                var damaged = file
+                damaged[position] ^= 1 << bit
+                #expect(throws: CodecError.self, "byte \(position) bit \(bit)") {
+                    try frames.decode(damaged, codec)
+                }
+            }
+            #expect(throws: CodecError.self) { try frames.decode(Array(file[..<position]), codec) }
+        }
+        #expect(throws: CodecError.self) { try frames.decode(file + [0], codec) }
+    }
+
+    @Test func aHeaderOfAnotherPictureIsRefused() throws {
+        let codec = try CodecRegistry.codec("png")
+        let file = try Frames.weights(20, 10, bits: 8).encode(codec)
+        for other in [(10, 20, 8), (20, 11, 8), (20, 10, 7), (20, 10, 4), (20, 10, 16), (1_000_000_000, 1_000_000, 8)] {
+            let format = try FrameFormat(width: other.0, height: other.1, bitDepth: other.2)
+            let error = try #require(throws: CodecError.self) {
+                try Frames.decode(file, codec, format, count: 1)
+            }
+            #expect("\(error)".contains("found 20x10"), "\(error)")
+        }
+    }
+
+    /// A file of 100 bytes whose sound header promises a picture of a terabyte must fail before anyone allocates it.
+    @Test func aHeaderThatTheFileCannotFillIsRefused() throws {
+        let codec = try CodecRegistry.codec("png")
+        var file = try Frames.weights(20, 10, bits: 8).encode(codec)
+        file.replaceSubrange(16..<24, with: [0, 15, 66, 64, 0, 15, 66, 64])
+        file.replaceSubrange(29..<33, with: [0x79, 0x06, 0x67, 0xA1])
+        let format = try FrameFormat(width: 1_000_000, height: 1_000_000, bitDepth: 8)
+        #expect(throws: CodecError.damaged(codec: "png", reason: "the file is truncated")) {
+            try Frames.decode(file, codec, format, count: 1)
+        }
+    }
+}
