@@ -1,7 +1,9 @@
 /// Opens model files, whatever their names: the content decides the format.
 public enum ModelFiles {
     /// The formats that are read, in the order in which they are tried; raw weights have no signature and come last.
-    static let formats: [any ModelFormat.Type] = [Safetensors.self, SafetensorsShards.self]
+    static let formats: [any ModelFormat.Type] = [
+        Safetensors.self, SafetensorsShards.self, TorchZip.self, TorchLegacy.self,
+    ]
 
     /// Opens a model and describes its tensors without reading their bytes.
     ///

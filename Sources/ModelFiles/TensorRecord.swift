@@ -55,7 +55,7 @@ public struct TensorRecord: Hashable, Sendable {
     }
 
     /// The number of elements.
-    public var count: Int { shape.reduce(1, *) }
+    public var count: Int { elementCount(shape) ?? 0 }
 
     /// Whether its bytes are floats that can be replaced in place.
     public var isPackable: Bool { dtype.isPackableFloat && memoryOrder != nil }
