@@ -1,1 +1,39 @@
-// ModelFiles
+/// Opens model files, whatever their names: the content decides the format.
+public enum ModelFiles {
+    /// The formats that are read, in the order in which they are tried; raw weights have no signature and come last.
+    static let formats: [any ModelFormat.Type] = [
+        Safetensors.self, SafetensorsShards.self, TorchZip.self, TorchLegacy.self,
+    ]
+
+    /// Opens a model and describes its tensors without reading their bytes.
+    ///
+    /// Read are safetensors (one file, or the JSON index of several), PyTorch checkpoints (`torch.save`, before and since 1.6)
+    /// and, when nothing else fits, raw little-endian float32 values. Nothing in a file is ever run: what a pickle would have
+    /// Python call or build is skipped, and the tensors around it are found all the same.
+    ///
+    /// A layout names the tensors of a raw file: a JSON object with an array `tensors`, or the array alone, of objects with
+    /// `name`, `shape` and, as needed, `dtype` (F32), `kind` (fc, conv, depthwise, lstm, gru, embedding), `convention`
+    /// (pytorch, onnx, keras) and `offset` in bytes (where the tensor before ends).
+    ///
+    /// - Parameters:
+    ///   - path: the model file.
+    ///   - layout: a JSON file that describes raw weights.
+    /// - Returns: the model, its files mapped.
+    /// - Throws: ``ModelFileError`` when the file is no model, is of a kind that is not read, or is damaged.
+    public static func open(_ path: String, layout: String? = nil) throws(ModelFileError) -> ModelFile {
+        let file = try MappedFile(path)
+        let format = formats.first { $0.recognizes(file) }
+        if let layout {
+            if let format {
+                throw .malformed(
+                    path: path, part: "layout", expected: "a file of raw weights to describe",
+                    found: "one that describes itself (\(format.name.title))")
+            }
+            return try RawWeights.open(file, layout: layout)
+        }
+        if let format { return try format.open(file) }
+        if let refusal = ForeignContent.refusal(of: file) { throw refusal }
+        guard RawWeights.recognizes(file) else { throw .notAModel(path: path, found: RawWeights.refusal(of: file)) }
+        return try RawWeights.open(file)
+    }
+}

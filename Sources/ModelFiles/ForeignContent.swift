@@ -1,0 +1,102 @@
+/// Names what a file is when it is none of the formats read here, from its content.
+enum ForeignContent {
+    /// The error for content that is known and not read, or nil for content that nothing here knows.
+    static func refusal(of file: MappedFile) -> ModelFileError? {
+        file.withAllBytes { bytes in
+            for model in models where bytes.starts(with: model.signature, at: model.offset) {
+                return .unsupported(path: file.path, found: model.found, advice: model.advice)
+            }
+            if isONNX(bytes) { return .unsupported(path: file.path, found: "an ONNX model", advice: nil) }
+            for other in others where bytes.starts(with: other.signature, at: other.offset) {
+                return .notAModel(path: file.path, found: other.found)
+            }
+            return isText(bytes) ? .notAModel(path: file.path, found: "a text file") : nil
+        }
+    }
+
+    private struct Signature {
+        let found: String
+        let signature: [UInt8]
+        let offset: Int
+        let advice: String?
+
+        init(_ found: String, _ signature: [UInt8], at offset: Int = 0, advice: String? = nil) {
+            self.found = found
+            self.signature = signature
+            self.offset = offset
+            self.advice = advice
+        }
+    }
+
+    private static let models = [
+        Signature("a GGUF model", Array("GGUF".utf8)),
+        Signature("a GGML model", Array("lmgg".utf8)),
+        Signature("a NumPy array (.npy)", [0x93] + Array("NUMPY".utf8)),
+        Signature("an HDF5 file (Keras .h5)", [0x89] + Array("HDF\r\n".utf8) + [0x1a, 0x0a]),
+        Signature("a TensorFlow Lite model", Array("TFL3".utf8), at: 4),
+        Signature(
+            "a tar archive (PyTorch before 0.1.10 wrote such)", Array("ustar".utf8), at: 257,
+            advice: "if it is a checkpoint, load it with PyTorch and save it again"),
+    ]
+
+    private static let others = [
+        Signature("a PNG image", [0x89] + Array("PNG\r\n".utf8)),
+        Signature("a JPEG image", [0xff, 0xd8, 0xff]),
+        Signature("a gzip file", [0x1f, 0x8b, 0x08]),
+        Signature("a zstd file", [0x28, 0xb5, 0x2f, 0xfd]),
+        Signature("an xz file", [0xfd] + Array("7zXZ".utf8)),
+        Signature("a bzip2 file", Array("BZh".utf8)),
+        Signature("a 7z archive", Array("7z".utf8) + [0xbc, 0xaf, 0x27, 0x1c]),
+        Signature("a program or library (ELF)", [0x7f] + Array("ELF".utf8)),
+        Signature("a PDF document", Array("%PDF".utf8)),
+        Signature("a Matroska or WebM video", [0x1a, 0x45, 0xdf, 0xa3]),
+        Signature("a FLAC audio file", Array("fLaC".utf8)),
+        Signature("a RIFF file (WAV, AVI or WebP)", Array("RIFF".utf8)),
+        Signature("an Ogg file", Array("OggS".utf8)),
+        Signature("an SQLite database", Array("SQLite format 3".utf8)),
+        Signature("a Python pickle without a PyTorch checkpoint", [0x80, 0x02]),
+        Signature("a Python pickle without a PyTorch checkpoint", [0x80, 0x03]),
+        Signature("a Python pickle without a PyTorch checkpoint", [0x80, 0x04]),
+        Signature("a Python pickle without a PyTorch checkpoint", [0x80, 0x05]),
+    ]
+
+    /// Whether the bytes are a protocol buffer with the fields of ONNX's `ModelProto`.
+    ///
+    /// There is no signature: the top-level fields are followed, from `ir_version` to beyond `graph` (field 7), which a
+    /// truncated file may not hold whole.
+    private static func isONNX(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard bytes.first == 0x08 else { return false }
+        var offset = 0
+        func varint() -> UInt64? {
+            var value: UInt64 = 0
+            for shift in stride(from: UInt64(0), to: 64, by: 7) {
+                guard offset < bytes.count else { return nil }
+                let byte = bytes[offset]
+                offset += 1
+                value |= UInt64(byte & 0x7f) << shift
+                if byte < 0x80 { return value }
+            }
+            return nil
+        }
+        while offset < bytes.count {
+            guard let tag = varint(), (1...26).contains(tag >> 3) else { return false }
+            switch tag & 7 {
+            case 0:
+                guard varint() != nil else { return false }
+            case 2:
+                guard let length = varint() else { return false }
+                if tag >> 3 == 7 { return length > 0 }
+                guard length <= UInt64(bytes.count - offset) else { return false }
+                offset += Int(length)
+            default: return false
+            }
+        }
+        return false
+    }
+
+    private static func isText(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        let head = bytes.prefix(512)
+        return !head.isEmpty && head.allSatisfy { $0 >= 0x20 && $0 != 0x7f || (0x09...0x0d).contains($0) }
+            && (String(validating: head, as: UTF8.self) != nil || head.allSatisfy { $0 < 0x80 })
+    }
+}

@@ -1,0 +1,85 @@
+import Glibc
+
+/// A regular file mapped into memory, read only.
+///
+/// Bytes are read from disk as they are touched. The file must not be made shorter while it is mapped: touching a byte
+/// that is gone raises SIGBUS, as with every mapped file.
+public final class MappedFile: Sendable {
+    /// The path it was opened by.
+    public let path: String
+    /// Its size in bytes.
+    public let size: Int
+    // Safe to share: the mapping is read-only and lives exactly as long as the object.
+    nonisolated(unsafe) private let base: UnsafeRawPointer?
+
+    /// Maps a file.
+    ///
+    /// - Parameter path: the file; a link is followed, anything but a regular file is refused.
+    /// - Throws: ``ModelFileError/unreadable(path:reason:)``.
+    public init(_ path: String) throws(ModelFileError) {
+        // Without O_NONBLOCK opening a named pipe would wait for a writer.
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0, !path.utf8.contains(0) else {
+            throw .unreadable(path: path, reason: systemMessage())
+        }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw .unreadable(path: path, reason: systemMessage()) }
+        switch status.st_mode & S_IFMT {
+        case S_IFREG: break
+        case S_IFDIR: throw .unreadable(path: path, reason: "expected a file, found a directory")
+        default: throw .unreadable(path: path, reason: "expected a regular file, found a device, pipe or socket")
+        }
+        self.path = path
+        size = Int(status.st_size)
+        guard size > 0 else {
+            base = nil
+            return
+        }
+        guard let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
+            throw .unreadable(path: path, reason: systemMessage())
+        }
+        base = UnsafeRawPointer(address)
+    }
+
+    deinit {
+        if let base { munmap(UnsafeMutableRawPointer(mutating: base), size) }
+    }
+
+    /// Calls `body` with some of the file's bytes, which are valid during the call only.
+    ///
+    /// - Parameters:
+    ///   - range: offsets within `0..<size`; every extent of an opened model is.
+    ///   - body: what to do with the bytes.
+    /// - Returns: what `body` returns.
+    /// - Throws: what `body` throws.
+    public func withBytes<Result, Failure: Error>(
+        _ range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        precondition(
+            range.lowerBound >= 0 && range.upperBound <= size, "\(range) is outside the \(size) bytes of \(path)")
+        return try body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(start: base, count: size)[range]))
+    }
+
+    /// Calls `body` with all of the file's bytes.
+    func withAllBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try withBytes(0..<size, body)
+    }
+
+    /// Gives the memory of some bytes back, so that reading a large file does not grow the process.
+    ///
+    /// They stay readable, from the disk or the system's cache again. Pages that reach beyond the range are kept.
+    public func release(_ range: Range<Int>) {
+        guard let base else { return }
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let start = (max(0, range.lowerBound) + page - 1) / page * page
+        // The last page of the file belongs to it whole.
+        let end = range.upperBound >= size ? size : range.upperBound / page * page
+        if start < end { madvise(UnsafeMutableRawPointer(mutating: base + start), end - start, MADV_DONTNEED) }
+    }
+}
+
+/// What the last failed system call says, in lower case.
+func systemMessage() -> String { String(cString: strerror(errno)).lowercased() }

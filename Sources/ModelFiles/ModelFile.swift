@@ -1,0 +1,82 @@
+/// The format of a model file.
+public enum ModelFormatName: String, Sendable, Codable, CaseIterable {
+    case safetensors
+    case safetensorsSharded = "safetensors-sharded"
+    case pytorch
+    case pytorchLegacy = "pytorch-legacy"
+    case raw
+
+    /// The name as a person reads it.
+    public var title: String {
+        switch self {
+        case .safetensors: "safetensors"
+        case .safetensorsSharded: "safetensors in shards"
+        case .pytorch: "PyTorch"
+        case .pytorchLegacy: "PyTorch before 1.6"
+        case .raw: "raw float32"
+        }
+    }
+}
+
+/// An opened model: its files and the byte ranges of its tensors.
+///
+/// Restoring a model is writing its files' own bytes with the extents of the packed tensors replaced, and the checksums over
+/// them renewed; all else is untouched by construction.
+public struct ModelFile: Sendable {
+    /// One of a model's files.
+    public struct Source: Sendable {
+        /// Its name beside the model's other files, without any folder.
+        public let name: String
+        public let file: MappedFile
+    }
+
+    public let format: ModelFormatName
+    /// The path it was opened by.
+    public let path: String
+    /// The file of `path` first; for a sharded model its shards follow by name.
+    public let files: [Source]
+    /// Every tensor under every name, in the format's own order (safetensors and raw: by place in the files).
+    public let tensors: [TensorRecord]
+    /// The checksum fields over bytes of tensors.
+    public let checksums: [ChecksumField]
+    /// What a person should know about how the file was read, a line each.
+    public let notes: [String]
+
+    init(
+        format: ModelFormatName, path: String, files: [Source], tensors: [TensorRecord],
+        checksums: [ChecksumField] = [],
+        notes: [String] = []
+    ) {
+        self.format = format
+        self.path = path
+        self.files = files
+        self.tensors = tensors
+        self.checksums = checksums
+        self.notes = notes
+    }
+
+    /// Calls `body` with the bytes of an extent of this model, which are valid during the call only.
+    public func withBytes<Result, Failure: Error>(
+        of extent: Extent, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try files[extent.file].file.withBytes(extent.range, body)
+    }
+}
+
+/// A reader of one model format.
+public protocol ModelFormat: Sendable {
+    static var name: ModelFormatName { get }
+
+    /// Whether the content is of this format, whatever the file is called; a damaged file may still be recognized.
+    static func recognizes(_ file: MappedFile) -> Bool
+
+    /// Describes the tensors of a file that this format recognizes.
+    ///
+    /// - Throws: ``ModelFileError`` for content that breaks the format's rules.
+    static func open(_ file: MappedFile) throws(ModelFileError) -> ModelFile
+}
+
+/// The last component of a path.
+func fileName(_ path: String) -> String {
+    path.split(separator: "/").last.map(String.init) ?? path
+}

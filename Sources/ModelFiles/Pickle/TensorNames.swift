@@ -1,0 +1,230 @@
+/// A tensor of a pickle under one of its names.
+struct NamedTensor {
+    let name: String
+    /// An index into ``PickleGraph/tensors``.
+    let tensor: Int
+    let kindHint: String?
+}
+
+/// Finds the tensors in what a pickle describes and names them, in the pickle's order.
+///
+/// The keys and indices that lead to a tensor are joined by dots: `optimizer.state.0.exp_avg`. Through a module object lead
+/// its parameters, buffers and submodules, so that the name is the one `state_dict()` gives; through any other object lead its
+/// attributes and items. A tensor reached twice has two names; a name reached twice gets `#2` and so on.
+struct TensorNames {
+    private let graph: PickleGraph
+    private let path: String
+    private var named: [NamedTensor] = []
+    private var used: Set<String> = []
+    private var repeats: [String: Int] = [:]
+    private var nameBytes = 0
+    private var visits = 0
+
+    private static let maximumDepth = 1000
+    private static let maximumNameLength = 4096
+    /// All names together, and all values visited: nested shared containers could multiply them beyond any bound.
+    private static let maximumNameBytes = 1 << 27
+    private static let maximumVisits = 1 << 25
+
+    /// The named tensors of `root`.
+    ///
+    /// - Throws: ``ModelFileError/malformed(path:part:expected:found:)`` when they exceed the limits above.
+    static func find(
+        _ root: PickleValue, in graph: PickleGraph, path: String
+    ) throws(ModelFileError) -> [NamedTensor] {
+        var names = TensorNames(graph: graph, path: path)
+        try names.walk(root)
+        return names.named
+    }
+
+    private init(graph: PickleGraph, path: String) {
+        self.graph = graph
+        self.path = path
+    }
+
+    /// A value one step away from a container.
+    private struct Child {
+        let key: String
+        let value: PickleValue
+        var kindHint: String?
+    }
+
+    private struct Frame {
+        let node: Int
+        let children: [Child]
+        var next = 0
+        /// Bytes of the name that led here.
+        let nameLength: Int
+    }
+
+    // A loop with its own stack: nested pickles must not exhaust the thread's.
+    private mutating func walk(_ root: PickleValue) throws(ModelFileError) {
+        if case .tensor(let tensor) = root {
+            try add("tensor", tensor, nil)
+            return
+        }
+        guard case .node(let index) = root else { return }
+        var name: [UInt8] = []
+        var frames = [Frame(node: index, children: try children(of: index), nameLength: 0)]
+        // A container that holds itself is entered once on each way down.
+        var open: Set<Int> = [index]
+        while var frame = frames.popLast() {
+            name.removeLast(name.count - frame.nameLength)
+            guard frame.next < frame.children.count else {
+                open.remove(frame.node)
+                continue
+            }
+            let child = frame.children[frame.next]
+            frame.next += 1
+            frames.append(frame)
+            switch child.value {
+            case .tensor(let tensor):
+                append(child.key, to: &name, isFirst: frames.count == 1)
+                try add(String(decoding: name, as: UTF8.self), tensor, child.kindHint)
+            case .node(let index):
+                guard open.insert(index).inserted else { continue }
+                guard frames.count < Self.maximumDepth else {
+                    throw problem(expected: "at most \(Self.maximumDepth) nested containers", found: "more")
+                }
+                append(child.key, to: &name, isFirst: frames.count == 1)
+                frames.append(Frame(node: index, children: try children(of: index), nameLength: name.count))
+            default: break
+            }
+        }
+    }
+
+    private func append(_ key: String, to name: inout [UInt8], isFirst: Bool) {
+        if !isFirst { name.append(UInt8(ascii: ".")) }
+        // One byte over the limit is enough to be refused; a key may be as long as the file.
+        name += key.utf8.prefix(max(0, Self.maximumNameLength + 1 - name.count))
+    }
+
+    private mutating func add(_ name: String, _ tensor: Int, _ kindHint: String?) throws(ModelFileError) {
+        guard name.utf8.count <= Self.maximumNameLength else {
+            throw problem(expected: "tensor names of at most \(Self.maximumNameLength) bytes", found: "a longer one")
+        }
+        var unique = name
+        while !used.insert(unique).inserted {
+            repeats[name, default: 1] += 1
+            unique = "\(name)#\(repeats[name, default: 1])"
+        }
+        nameBytes += unique.utf8.count + 64
+        guard nameBytes <= Self.maximumNameBytes else {
+            throw problem(expected: "at most \(Self.maximumNameBytes) bytes of tensor names", found: "more")
+        }
+        named.append(NamedTensor(name: unique, tensor: tensor, kindHint: kindHint))
+    }
+
+    private func problem(expected: String, found: String) -> ModelFileError {
+        .malformed(path: path, part: "pickle", expected: expected, found: found)
+    }
+}
+
+// MARK: - What a container holds
+
+extension TensorNames {
+    /// The containers and tensors in a container; scalars are passed over.
+    private mutating func children(of index: Int) throws(ModelFileError) -> [Child] {
+        let node = graph.nodes[index]
+        switch node.kind {
+        case .tuple, .list: return try listed(node.items)
+        case .dictionary: return try keyed(node.pairs)
+        case .object:
+            let attributes = attributes(of: node)
+            if let module = try moduleChildren(node, attributes) { return module }
+            return try keyed(attributes) + keyed(node.pairs) + listed(node.items)
+        }
+    }
+
+    private mutating func listed(_ items: [PickleValue]) throws(ModelFileError) -> [Child] {
+        try visit(items.count)
+        return items.enumerated().compactMap { $1.isScalar ? nil : Child(key: String($0), value: $1) }
+    }
+
+    private mutating func keyed(
+        _ pairs: [(key: PickleValue, value: PickleValue)]
+    ) throws(ModelFileError) -> [Child] {
+        try visit(pairs.count)
+        // Of equal string keys the last counts, in the place of the first, as in Python.
+        var places: [String: Int] = [:]
+        var children: [Child] = []
+        for (position, pair) in pairs.enumerated() {
+            let key: String
+            switch pair.key {
+            case .string(let text):
+                key = text
+                if let place = places.updateValue(children.count, forKey: text) {
+                    places[text] = place
+                    children[place] = Child(key: text, value: pair.value)
+                    continue
+                }
+            case .int(let number): key = String(number)
+            case .bool(let flag): key = flag ? "True" : "False"
+            case .none: key = "None"
+            default: key = String(position)
+            }
+            children.append(Child(key: key, value: pair.value))
+        }
+        return children.filter { !$0.value.isScalar }
+    }
+
+    private mutating func visit(_ count: Int) throws(ModelFileError) {
+        visits += 1 + count
+        guard visits <= Self.maximumVisits else {
+            throw problem(expected: "at most \(Self.maximumVisits) values under their names", found: "more")
+        }
+    }
+
+    /// An object's attributes: its state is a dictionary, or a pair of those (with and without slots).
+    private func attributes(of node: PickleNode) -> [(key: PickleValue, value: PickleValue)] {
+        if let pairs = graph.pairs(node.state) { return pairs }
+        guard let states = graph.items(node.state), states.count == 2 else { return [] }
+        return states.flatMap { graph.pairs($0) ?? [] }
+    }
+
+    /// What `state_dict()` would list of a `torch.nn.Module`, or nil when the object is something else.
+    private mutating func moduleChildren(
+        _ node: PickleNode, _ attributes: [(key: PickleValue, value: PickleValue)]
+    ) throws(ModelFileError) -> [Child]? {
+        try visit(attributes.count)
+        var parts: [String: PickleValue] = [:]
+        for attribute in attributes {
+            guard case .string(let key) = attribute.key else { continue }
+            if ["_parameters", "_buffers", "_modules", "groups"].contains(key) { parts[key] = attribute.value }
+        }
+        guard let parameters = graph.pairs(parts["_parameters"]), let modules = graph.pairs(parts["_modules"]) else {
+            return nil
+        }
+        var own = try keyed(parameters)
+        for index in own.indices where own[index].key.hasPrefix("weight") {
+            guard let type = node.type, case .tensor(let tensor) = own[index].value else { continue }
+            own[index].kindHint = kind(
+                ofModule: graph.globals[type], groups: parts["groups"], shape: graph.tensors[tensor].shape)
+        }
+        return try own + keyed(graph.pairs(parts["_buffers"]) ?? []) + keyed(modules)
+    }
+
+    private func kind(ofModule type: PickleGlobal, groups: PickleValue?, shape: [Int]) -> String? {
+        guard shape.count > 1, type.module.hasPrefix("torch.nn.modules.") else { return nil }
+        switch type.name {
+        case "Linear", "NonDynamicallyQuantizableLinear": return "fc"
+        case "Conv1d", "Conv2d", "Conv3d":
+            if case .int(let count) = groups, count > 1, shape[1] == 1 { return "depthwise" }
+            return "conv"
+        case "LSTM", "LSTMCell": return "lstm"
+        case "GRU", "GRUCell": return "gru"
+        case "Embedding", "EmbeddingBag": return "embedding"
+        default: return nil
+        }
+    }
+}
+
+extension PickleValue {
+    /// Whether nothing can be found in it.
+    fileprivate var isScalar: Bool {
+        switch self {
+        case .node, .tensor: false
+        default: true
+        }
+    }
+}
