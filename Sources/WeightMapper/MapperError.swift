@@ -2,6 +2,8 @@
 public enum MapperError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A weight is NaN or infinite, which no interval of [Wmin, Wmax] holds.
     case nonFinite(index: Int, value: String)
+    /// Wmax - Wmin is more than a float64 holds.
+    case rangeOverflow
     /// The shape cannot be a layer of that kind.
     case shape(kind: LayerKind, shape: [Int], expected: String)
     /// A bit depth outside 1...16.
@@ -15,6 +17,8 @@ public enum MapperError: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .nonFinite(let index, let value):
             "weight \(index) is \(value), expected a finite number (--nonfinite exact keeps such tensors as they are)"
+        case .rangeOverflow:
+            "expected Wmax - Wmin to be a finite float64, found an overflow (--nonfinite exact keeps such tensors as they are)"
         case .shape(let kind, let shape, let expected):
             "a \(kind.rawValue) layer needs \(expected), found shape \(shape)"
         case .bits(let bits):

@@ -46,6 +46,7 @@ public struct ChannelRanges: Sendable, Hashable {
                 throw .nonFinite(index: start + index, value: "\(chunk[index])")
             }
         }
+        guard zip(lows, highs).allSatisfy({ $0 > $1 || (Double($1) - Double($0)).isFinite }) else { throw .rangeOverflow }
         // A channel without weights (an empty tensor) has the range [0, 0].
         self.init(
             exact: zip(lows, highs).map { $0 <= $1 ? Double($0) : 0 }, zip(lows, highs).map { $0 <= $1 ? Double($1) : 0 },
@@ -144,7 +145,7 @@ extension ChannelRanges {
         self.channels = channels
         lows = Array(bounds.prefix(count))
         highs = Array(bounds.suffix(count))
-        guard bounds.allSatisfy(\.isFinite), zip(lows, highs).allSatisfy({ $0 <= $1 }) else {
+        guard zip(lows, highs).allSatisfy({ $0 <= $1 && ($1 - $0).isFinite }) else {
             throw .parameters(expected: "finite ranges with Wmin <= Wmax", found: "others")
         }
     }

@@ -153,11 +153,9 @@ extension ChannelRanges {
         }
     }
 
-    /// Low end and width of a channel's 2^n intervals, in the weights' unit; each bound is scaled first, since the
-    /// difference of two finite numbers may be infinite.
+    /// Low end and width of a channel's 2^n intervals, in the weights' unit.
     func interval(_ channel: Int, bits: Int) -> (low: Double, step: Double) {
-        let scale = 1 / Double(1 << bits)
-        return (lows[channel], highs[channel] * scale - lows[channel] * scale)
+        (lows[channel], (highs[channel] - lows[channel]) / Double(1 << bits))
     }
 }
 

@@ -1,0 +1,110 @@
+import Glibc
+import ModelFiles
+
+/// What a packed file holds, layer by layer, and what it cost.
+public struct ArchiveSummary: Sendable {
+    /// Format of the model file, as a person reads it.
+    public let sourceFormat: String
+    /// Names of the model's files.
+    public let sourceFiles: [String]
+    /// Size of the model's files, in bytes.
+    public let originalBytes: Int
+    /// Size of the packed file, in bytes.
+    public let packedBytes: Int
+    /// "image", "video" or "audio".
+    public let medium: String
+    /// The quantizer with its settings, for people.
+    public let quantizer: String
+    /// The packed layers, in the order of the model file.
+    public let layers: [LayerSummary]
+    /// The tensors that were kept exactly.
+    public let kept: [KeptTensor]
+
+    /// One packed layer.
+    public struct LayerSummary: Sendable {
+        public let name: String
+        /// Further names of the same weights.
+        public let aliases: [String]
+        public let kind: String
+        public let dtype: String
+        public let shape: [Int]
+        /// Number of weights.
+        public let weights: Int
+        /// Bits per weight n of the quantizer.
+        public let bits: Int
+        public let codec: String
+        /// Entries of the packed file that hold the layer.
+        public let entries: [String]
+        /// Frame width and height in samples, and number of frames.
+        public let frame: (width: Int, height: Int, count: Int)
+        /// Size in the model file, in bytes.
+        public let originalBytes: Int
+        /// Share of the streams, in bytes; exact where streams hold one layer, by entropy where a video holds several.
+        public let streamBytes: Int
+        /// Ranges and bin means, in bytes, before they are compressed together.
+        public let parameterBytes: Int
+        public let statistics: LayerStatistics
+
+        /// Streams and parameters, in bytes.
+        public var packedBytes: Int { streamBytes + parameterBytes }
+        /// Original by packed bytes.
+        public var ratio: Double { Double(originalBytes) / Double(max(packedBytes, 1)) }
+        /// Bits per weight of streams and parameters.
+        public var bitsPerWeight: Double { Double(packedBytes) * 8 / Double(max(weights, 1)) }
+        /// Bits per weight of the streams alone.
+        public var streamBitsPerWeight: Double { Double(streamBytes) * 8 / Double(max(weights, 1)) }
+        /// Bits per weight that the streams spend above the entropy of the bins.
+        public var aboveEntropy: Double { streamBitsPerWeight - statistics.entropy }
+        /// Bits per weight above Shannon's bound R(D) = SNR / 6.0206 for a Gaussian source at the same error; `nil` when the
+        /// weights came back exactly.
+        public var aboveRateDistortion: Double? {
+            statistics.signalToNoise.isFinite ? bitsPerWeight - statistics.signalToNoise / (20 * log10(2)) : nil
+        }
+    }
+
+    /// One tensor that was kept.
+    public struct KeptTensor: Sendable {
+        public let name: String
+        public let dtype: String
+        public let shape: [Int]
+        public let bytes: Int
+        /// Why.
+        public let reason: String
+    }
+
+    init(_ manifest: Manifest, packedBytes: Int) {
+        sourceFormat = ModelFormatName(rawValue: manifest.source.format)?.title ?? manifest.source.format
+        sourceFiles = manifest.source.files.map(\.name)
+        originalBytes = manifest.source.files.reduce(0) { $0 + $1.size }
+        self.packedBytes = packedBytes
+        medium = manifest.medium
+        let quantizer = manifest.quantizer
+        self.quantizer = "\(quantizer.name), range by \(quantizer.range), reconstructed at bin \(quantizer.reconstruct)s"
+        var layers: [LayerSummary] = []
+        var kept: [KeptTensor] = []
+        for tensor in manifest.tensors {
+            let weights = tensor.shape.reduce(1, *)
+            let bytes = weights * (DType(rawValue: tensor.dtype).bitWidth ?? 0) / 8
+            guard let packed = tensor.packed else {
+                let reason = tensor.kept ?? ""
+                kept.append(
+                    .init(name: tensor.name, dtype: tensor.dtype, shape: tensor.shape, bytes: bytes, reason: reason))
+                continue
+            }
+            let stream = manifest.streams[packed.stream]
+            let streams = packed.stream..<packed.stream + (manifest.medium == "image" ? packed.frames : 1)
+            layers.append(
+                LayerSummary(
+                    name: tensor.name, aliases: tensor.aliases ?? [], kind: packed.kind, dtype: tensor.dtype,
+                    shape: tensor.shape, weights: weights, bits: packed.bits, codec: stream.codec,
+                    entries: manifest.streams[streams].map(\.entry),
+                    frame: (stream.width, stream.height, packed.frames), originalBytes: bytes,
+                    streamBytes: packed.bytes, parameterBytes: packed.parameters[1],
+                    statistics: LayerStatistics(
+                        entropy: packed.entropy, variance: packed.variance, meanSquaredError: packed.mse,
+                        maximumError: packed.maxError)))
+        }
+        self.layers = layers
+        self.kept = kept
+    }
+}

@@ -1,0 +1,90 @@
+import Glibc
+
+/// A file that appears whole under its name or not at all.
+///
+/// It is written under a temporary name beside its own, which is removed when the work is given up.
+final class AtomicFile {
+    /// The name it will have.
+    let path: String
+    /// The name it has until then.
+    let temporary: String
+    /// The folder of both.
+    let folder: String
+    private let force: Bool
+    private var isCommitted = false
+
+    /// - Throws: `ArchiveError.exists` when the path exists and `force` is false.
+    init(_ path: String, force: Bool) throws(ArchiveError) {
+        self.path = path
+        self.force = force
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        let name = parts.last.map(String.init) ?? path
+        let parent = parts.dropLast().joined(separator: "/")
+        folder = parts.count == 1 ? "." : parent.isEmpty ? "/" : parent
+        guard !name.isEmpty, name != ".", name != ".." else {
+            throw .io(path: path, reason: "expected the name of a file to write")
+        }
+        temporary = "\(folder)/.\(name.prefix(200)).\(getpid())-\(UInt32.random(in: 0 ... .max)).partial"
+        var status = stat()
+        if lstat(path, &status) == 0 {
+            guard force else { throw .exists(path: path) }
+            guard status.st_mode & S_IFMT != S_IFDIR else { throw .io(path: path, reason: "is a directory") }
+        }
+        guard access(folder, W_OK | X_OK) == 0 else { throw .io(path: folder, reason: systemMessage()) }
+    }
+
+    deinit {
+        if !isCommitted { unlink(temporary) }
+    }
+
+    /// Opens the temporary file for writing; the caller closes it.
+    func create() throws(ArchiveError) -> Int32 {
+        let file = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+        guard file >= 0 else { throw .io(path: path, reason: systemMessage()) }
+        return file
+    }
+
+    /// Gives the file its name, after a last look at it.
+    ///
+    /// - Parameter complete: receives the open file and its size in bytes.
+    /// - Returns: the size.
+    @discardableResult
+    func commit(_ complete: (Int32, Int) throws(ArchiveError) -> Void = { (_, _) in }) throws(ArchiveError) -> Int {
+        let file = open(temporary, O_RDWR | O_CLOEXEC)
+        guard file >= 0 else { throw .io(path: path, reason: systemMessage()) }
+        defer { close(file) }
+        var status = stat()
+        guard fstat(file, &status) == 0 else { throw .io(path: path, reason: systemMessage()) }
+        try complete(file, Int(status.st_size))
+        // A link does not replace a file that came into being meanwhile; not every file system has links.
+        if !force, link(temporary, path) == 0 {
+            unlink(temporary)
+        } else if !force, errno == EEXIST {
+            throw .exists(path: path)
+        } else {
+            guard rename(temporary, path) == 0 else { throw .io(path: path, reason: systemMessage()) }
+        }
+        isCommitted = true
+        return Int(status.st_size)
+    }
+}
+
+/// What the last failed system call says, in lower case.
+func systemMessage() -> String { String(cString: strerror(errno)).lowercased() }
+
+/// Writes all bytes at an offset.
+func writeFully(_ file: Int32, _ bytes: UnsafeRawBufferPointer, at offset: Int, path: String) throws(ArchiveError) {
+    var done = 0
+    while done < bytes.count {
+        let wrote = pwrite(file, bytes.baseAddress.map { $0 + done }, bytes.count - done, offset + done)
+        if wrote < 0, errno == EINTR { continue }
+        guard wrote > 0 else { throw .io(path: path, reason: systemMessage()) }
+        done += wrote
+    }
+}
+
+/// Fills `bytes` from an offset.
+func readFully(_ file: Int32, _ bytes: inout [UInt8], at offset: Int, path: String) throws(ArchiveError) {
+    let got = bytes.withUnsafeMutableBytes { pread(file, $0.baseAddress, $0.count, offset) }
+    guard got == bytes.count else { throw .io(path: path, reason: got < 0 ? systemMessage() : "ends too early") }
+}

@@ -1,0 +1,154 @@
+import FoundationEssentials
+
+/// `manifest.json`: what a packed file holds and how to restore it. `docs/format.md` specifies every field.
+struct Manifest: Codable, Equatable {
+    /// Version of the format that this program writes and reads.
+    static let currentVersion = 1
+
+    /// Always "wcodec".
+    var format = "wcodec"
+    var version = Manifest.currentVersion
+    var source: Source
+    var quantizer: Quantizer
+    /// "image", "video" or "audio".
+    var medium: String
+    /// Size and hash of the entry with the quantizer's parameters; absent when no tensor is packed.
+    var parameters: Blob?
+    /// Hash of `exact.safetensors`; absent when it is.
+    var exact: String?
+    var streams: [Stream]
+    var tensors: [Tensor]
+
+    struct Source: Codable, Equatable {
+        /// Format of the model file, as `ModelFormatName`.
+        var format: String
+        var files: [File]
+    }
+
+    struct File: Codable, Equatable {
+        var name: String
+        var size: Int
+        /// Hash of the skeleton entry.
+        var skeleton: String
+    }
+
+    struct Quantizer: Codable, Equatable {
+        /// "uniform".
+        var name: String
+        /// "layer" or "channel".
+        var range: String
+        /// "middle" or "mean".
+        var reconstruct: String
+    }
+
+    struct Blob: Codable, Equatable {
+        var bytes: Int
+        var hash: String
+        /// Size in the archive as an image.
+        var width: Int
+        var height: Int
+    }
+
+    struct Stream: Codable, Equatable {
+        var entry: String
+        /// Codec with parameters.
+        var codec: String
+        var width: Int
+        var height: Int
+        var frames: Int
+        var bits: Int
+        var hash: String
+    }
+
+    struct Tensor: Codable, Equatable {
+        var name: String
+        /// Further names of the same bytes.
+        var aliases: [String]?
+        var dtype: String
+        var shape: [Int]
+        /// Index of the file and offset of the tensor's bytes in it.
+        var at: [Int]
+        /// Why it is kept exactly; absent for packed tensors.
+        var kept: String?
+        /// Whether its bytes lie in the skeleton rather than in `exact.safetensors`.
+        var inSkeleton: Bool?
+        var packed: Packed?
+    }
+
+    struct Packed: Codable, Equatable {
+        var kind: String
+        /// Axes in memory order as [role, count].
+        var axes: [Axis]
+        var bits: Int
+        /// Encoding of the ranges.
+        var ranges: String
+        /// Offset and length of the quantizer's parameters.
+        var parameters: [Int]
+        /// (Bfin, Bfout, Bx, By) of a video's frames.
+        var block: [Int]?
+        /// Index of the stream that the first frame is in, and the frame's number there.
+        var stream: Int
+        var frame: Int
+        /// Number of frames; those of an image are in a stream each.
+        var frames: Int
+        /// Hash of the restored bytes.
+        var hash: String
+        /// Bytes of the streams that are this tensor's, parameters not counted.
+        var bytes: Int
+        var entropy: Double
+        var variance: Double
+        var mse: Double
+        var maxError: Double
+    }
+
+    struct Axis: Codable, Equatable {
+        var role: String
+        var count: Int
+
+        init(role: String, count: Int) {
+            self.role = role
+            self.count = count
+        }
+
+        init(from decoder: any Decoder) throws {
+            var container = try decoder.unkeyedContainer()
+            role = try container.decode(String.self)
+            count = try container.decode(Int.self)
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.unkeyedContainer()
+            try container.encode(role)
+            try container.encode(count)
+        }
+    }
+
+    /// The same bytes for equal manifests.
+    func encoded() throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return Array(try encoder.encode(self))
+    }
+}
+
+/// Names of a packed file's entries.
+enum EntryName {
+    static let manifest = "manifest.json"
+    static let exact = "exact.safetensors"
+    static let parameters = "parameters.png"
+    static func skeleton(_ file: String) -> String { "skeleton/\(file)" }
+
+    /// A file name that every system takes, from a tensor's name; `taken` keeps names apart that differ in case only.
+    static func stream(_ medium: String, _ tensor: String, _ suffix: String, taken: inout Set<String>) -> String {
+        let plain = String(
+            tensor.prefix(150).map { character in
+                character.isASCII && (character.isLetter || character.isNumber || "._-".contains(character)) ? character : "_"
+            })
+        var attempt = 1
+        while true {
+            let name = "\(medium)/\(plain)\(attempt == 1 ? "" : "~\(attempt)")\(suffix)"
+            if taken.insert(name.lowercased()).inserted { return name }
+            attempt += 1
+        }
+    }
+}

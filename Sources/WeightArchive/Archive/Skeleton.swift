@@ -1,0 +1,127 @@
+import CZlib
+import ModelFiles
+
+/// What of a model's files is not a packed weight: the tensors that are kept, and every other byte.
+///
+/// Unpacking lays the tensors into the skeleton; the checksums that the source format keeps over packed weights are renewed
+/// here, in the skeleton, so that unpacking needs to know nothing about the format.
+struct Skeleton {
+    private let model: ModelFile
+    private let tensors: [SelectedTensor]
+
+    init(_ model: ModelFile, _ tensors: [SelectedTensor]) {
+        self.model = model
+        self.tensors = tensors
+    }
+
+    /// Whether a kept tensor goes to `exact.safetensors`; else its bytes stay in the skeleton.
+    func isExact(_ index: Int) -> Bool {
+        let tensor = tensors[index]
+        guard let kept = tensor.kept, kept != .view, tensor.record.extent.length > 0 else { return false }
+        return tensor.record.memoryOrder == Array(tensor.record.shape.indices)
+            && tensor.record.dtype.bitWidth.map { $0 % 8 == 0 } == true && tensor.record.name != "__metadata__"
+    }
+
+    /// Writes the kept tensors as a safetensors file.
+    ///
+    /// - Returns: its place and hash; `nil` when no tensor is kept.
+    func spoolExact(to writer: ArchiveWriter) throws -> (place: ArchiveWriter.Spooled, hash: String)? {
+        let kept = tensors.indices.filter(isExact).map { tensors[$0].record }
+        guard !kept.isEmpty else { return nil }
+        let header = try SafetensorsHeader.bytes(for: kept)
+        let entry = writer.build()
+        try withBytes(of: header) { bytes throws(ArchiveError) in try entry.append(bytes) }
+        for tensor in kept { try copy(tensor.extent, [], to: entry) }
+        return entry.result
+    }
+
+    /// Writes each file's bytes without the tensors that are stored elsewhere.
+    ///
+    /// - Parameter restoredCRC: CRC-32 of the restored bytes of each packed tensor.
+    func spoolFiles(
+        to writer: ArchiveWriter, restoredCRC: [Int: UInt]
+    ) throws -> [(file: Manifest.File, place: ArchiveWriter.Spooled)] {
+        try model.files.indices.map { index in
+            let file = model.files[index]
+            let removed = tensors.indices.filter {
+                tensors[$0].record.extent.file == index && tensors[$0].record.extent.length > 0
+                    && (tensors[$0].kept == nil || isExact($0))
+            }
+            let patches = checksums(of: index, restoredCRC)
+            let entry = writer.build()
+            var position = 0
+            for tensor in removed {
+                let extent = tensors[tensor].record.extent
+                try copy(Extent(file: index, offset: position, length: extent.offset - position), patches, to: entry)
+                position = extent.range.upperBound
+            }
+            try copy(Extent(file: index, offset: position, length: file.file.size - position), patches, to: entry)
+            let (place, hash) = entry.result
+            return (Manifest.File(name: file.name, size: file.file.size, skeleton: hash), place)
+        }
+    }
+
+    /// New values of the checksum fields in a file, by offset.
+    private func checksums(of file: Int, _ restoredCRC: [Int: UInt]) -> [(offset: Int, value: UInt32)] {
+        let packed = tensors.indices.filter { tensors[$0].kept == nil && tensors[$0].record.extent.file == file }
+        return model.checksums.filter { $0.covered.file == file }.flatMap { checksum in
+            let range = checksum.covered.range
+            let inside = packed.filter { range.contains(tensors[$0].record.extent.offset) }
+            var crc: UInt = 0
+            var position = range.lowerBound
+            func append(_ other: UInt, _ length: Int) { crc = crc32_combine(crc, other, length) }
+            func appendOriginal(upTo end: Int) {
+                guard end > position else { return }
+                append(originalCRC(Extent(file: file, offset: position, length: end - position)), end - position)
+            }
+            for tensor in inside {
+                let extent = tensors[tensor].record.extent
+                appendOriginal(upTo: extent.offset)
+                append(restoredCRC[tensor] ?? 0, extent.length)
+                position = extent.range.upperBound
+            }
+            appendOriginal(upTo: range.upperBound)
+            return inside.isEmpty ? [] : checksum.fields.map { (offset: $0, value: UInt32(truncatingIfNeeded: crc)) }
+        }.sorted { $0.offset < $1.offset }
+    }
+
+    /// Appends bytes of the model to an entry, the checksum fields among them renewed.
+    private func copy(
+        _ extent: Extent, _ patches: [(offset: Int, value: UInt32)], to entry: borrowing ArchiveWriter.Builder
+    ) throws(ArchiveError) {
+        var offset = extent.offset
+        while offset < extent.range.upperBound {
+            let piece = piece(of: extent, at: offset)
+            let inside = patches.filter { $0.offset + 4 > offset && $0.offset < piece.range.upperBound }
+            try model.withBytes(of: piece) { bytes throws(ArchiveError) in
+                guard !inside.isEmpty else { return try entry.append(bytes) }
+                var copy = Array(bytes)
+                for patch in inside {
+                    for i in 0..<4 where copy.indices.contains(patch.offset + i - offset) {
+                        copy[patch.offset + i - offset] = UInt8(truncatingIfNeeded: patch.value >> UInt32(8 * i))
+                    }
+                }
+                try WeightArchive.withBytes(of: copy) { bytes throws(ArchiveError) in try entry.append(bytes) }
+            }
+            model.files[extent.file].file.release(piece.range)
+            offset += piece.length
+        }
+    }
+
+    private func originalCRC(_ extent: Extent) -> UInt {
+        var crc: UInt = 0
+        var offset = extent.offset
+        while offset < extent.range.upperBound {
+            let piece = piece(of: extent, at: offset)
+            model.withBytes(of: piece) { crc = crc32_z(crc, $0.baseAddress, $0.count) }
+            model.files[extent.file].file.release(piece.range)
+            offset += piece.length
+        }
+        return crc
+    }
+
+    /// The next mebibyte of an extent, or what is left of it.
+    private func piece(of extent: Extent, at offset: Int) -> Extent {
+        Extent(file: extent.file, offset: offset, length: min(1 << 20, extent.range.upperBound - offset))
+    }
+}

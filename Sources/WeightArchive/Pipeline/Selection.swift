@@ -1,0 +1,154 @@
+import ModelFiles
+import WeightMapper
+
+/// Why a tensor is kept exactly as it is.
+public enum KeepReason: String, Sendable, Codable {
+    /// Not float64, float32, float16 or bfloat16.
+    case type
+    /// Fewer than 1,024 elements.
+    case small
+    /// One dimension only: biases, normalization.
+    case vector
+    /// Moments and averages of an optimizer: no weights, and a rounded one spoils training.
+    case optimizer
+    /// Matched by `--exclude`.
+    case excluded
+    /// NaN or infinities inside, with `--nonfinite exact`.
+    case nonfinite
+    /// A view with gaps, or one that overlaps another tensor: its bytes are not its own.
+    case view
+}
+
+/// Bytes of a model file that one tensor, or several under different names (tied weights), call theirs.
+struct SelectedTensor: Sendable {
+    /// The first name's record.
+    var record: TensorRecord
+    /// Further names of the same bytes.
+    var aliases: [String]
+    /// `nil` when the tensor is packed.
+    var kept: KeepReason?
+    /// Kind, geometry and bits; only of packed tensors.
+    var geometry: LayerGeometry?
+    var bits: Int
+}
+
+/// Elements below which a tensor costs more to describe than packing saves.
+let smallestPacked = 1024
+
+/// Decides for each tensor of a model whether it is packed, as what and with how many bits.
+///
+/// - Throws: `ArchiveError.pattern` for a malformed pattern or one that matches no tensor, `.layer` when a kind and a shape
+///   do not fit.
+func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> [SelectedTensor] {
+    let names = model.tensors.map(\.name)
+    let include = try options.include.map { pattern throws(ArchiveError) in try NamePattern("--include", pattern, names) }
+    let exclude = try options.exclude.map { pattern throws(ArchiveError) in try NamePattern("--exclude", pattern, names) }
+    let bits = try options.bitsByName.map { entry throws(ArchiveError) in
+        (try NamePattern("--bits", entry.pattern, names), entry.bits)
+    }
+    let kinds = try options.kindsByName.map { entry throws(ArchiveError) in
+        (try NamePattern("--kind", entry.pattern, names), entry.kind)
+    }
+    let shapes = Dictionary(model.tensors.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
+    let classifier = LayerClassifier(shapes: shapes)
+
+    var selected: [SelectedTensor] = []
+    for group in sharedExtents(model.tensors) {
+        let record = group.records[0]
+        let names = group.records.map(\.name)
+        func matches(_ pattern: NamePattern) -> Bool { names.contains(where: pattern.matches) }
+        var tensor = SelectedTensor(record: record, aliases: Array(names.dropFirst()), kept: nil, geometry: nil, bits: 0)
+        tensor.kept =
+            if record.count == 0 || !record.dtype.isPackableFloat {
+                .type
+            } else if !record.isPackable || group.isOverlapped {
+                .view
+            } else if exclude.contains(where: matches) {
+                .excluded
+            } else if include.contains(where: matches) {
+                nil
+            } else if isOptimizerState(record.name) {
+                .optimizer
+            } else if record.shape.count < 2, model.format != .raw || model.tensors.count > 1 {
+                .vector
+            } else if record.count < smallestPacked {
+                .small
+            } else {
+                nil
+            }
+        if tensor.kept == nil {
+            let told = record.kindHint.flatMap(LayerKind.init)
+            let convention = record.conventionHint.flatMap(LayoutConvention.init)
+            let guess = classifier.classify(record.name, record.shape)
+            let kind = kinds.last { matches($0.0) }?.1 ?? told ?? guess.kind
+            do throws(MapperError) {
+                tensor.geometry = try LayerGeometry(
+                    kind: kind, shape: record.shape, convention: convention ?? guess.convention,
+                    memoryOrder: record.memoryOrder)
+            } catch {
+                throw .layer(tensor: record.name, reason: error.description)
+            }
+            tensor.bits = bits.last { matches($0.0) }?.1 ?? options.bits
+        }
+        selected.append(tensor)
+    }
+    return selected
+}
+
+/// Whether a tensor lies in what checkpoints call their optimizer's or scheduler's state.
+private func isOptimizerState(_ name: String) -> Bool {
+    let parts = name.split(separator: ".").dropLast()
+    return parts.contains { $0.lowercased().contains("optim") || $0 == "exp_avg" || $0 == "exp_avg_sq" }
+}
+
+/// Tensors with the same bytes and the same reading of them, in order of place.
+private func sharedExtents(_ tensors: [TensorRecord]) -> [(records: [TensorRecord], isOverlapped: Bool)] {
+    var groups: [(records: [TensorRecord], isOverlapped: Bool)] = []
+    var groupOfReading: [TensorRecord: Int] = [:]
+    for tensor in tensors {
+        var reading = tensor
+        reading.name = ""
+        if tensor.count > 0, let group = groupOfReading[reading] {
+            groups[group].records.append(tensor)
+        } else {
+            groupOfReading[reading] = groups.count
+            groups.append(([tensor], false))
+        }
+    }
+    // In order of place an overlap is with the tensor that reaches farthest so far.
+    let order = groups.indices.sorted {
+        let (a, b) = (groups[$0].records[0].extent, groups[$1].records[0].extent)
+        return (a.file, a.offset, a.length) < (b.file, b.offset, b.length)
+    }
+    var farthest: Int?
+    for i in order where groups[i].records[0].extent.length > 0 {
+        let extent = groups[i].records[0].extent
+        if let last = farthest, case let other = groups[last].records[0].extent, other.file == extent.file {
+            if extent.offset < other.range.upperBound {
+                groups[i].isOverlapped = true
+                groups[last].isOverlapped = true
+            }
+            if extent.range.upperBound <= other.range.upperBound { continue }
+        }
+        farthest = i
+    }
+    return order.map { groups[$0] }
+}
+
+/// A regular expression over tensor names that must match at least one.
+private struct NamePattern {
+    private let regex: Regex<AnyRegexOutput>
+
+    init(_ option: String, _ pattern: String, _ names: [String]) throws(ArchiveError) {
+        do {
+            regex = try Regex(pattern)
+        } catch {
+            throw .pattern(option: option, pattern: pattern, reason: "expected a regular expression, found a malformed one")
+        }
+        guard names.contains(where: matches) else {
+            throw .pattern(option: option, pattern: pattern, reason: "expected to match a tensor, found none of \(names.count)")
+        }
+    }
+
+    func matches(_ name: String) -> Bool { name.contains(regex) }
+}
