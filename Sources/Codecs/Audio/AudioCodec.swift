@@ -52,6 +52,9 @@ struct AudioCodec: MediaCodec {
         _ stream: UnsafeRawBufferPointer, _ format: FrameFormat, count: Int, take: (Int, UnsafeRawBufferPointer) -> Void
     ) throws(CodecError) {
         try description.check(format, count: count)
+        guard design.isIntact(stream) else {
+            throw .damaged(codec: design.name, reason: "its checksums do not match")
+        }
         let memory = AudioMemory(reading: stream)
         var info = SF_INFO()
         guard let file = memory.open(Int32(SFM_READ), &info) else {

@@ -11,6 +11,8 @@ struct AudioDesign: Sendable {
     let format: @Sendable (_ bitDepth: Int) -> Int
     /// Applies the settings to a file that was opened for writing; false when libsndfile refuses.
     var configure: @Sendable (OpaquePointer, CodecSettings) -> Bool = { (_, _) in true }
+    /// Finds damage that libsndfile would not report.
+    var isIntact: @Sendable (UnsafeRawBufferPointer) -> Bool = { (_) in true }
     /// Whether the file is Ogg, whose random serial number must be made the same on every run.
     var isOgg = false
 
@@ -89,5 +91,5 @@ extension AudioDesign {
         format: { (_) in SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III },
         configure: { (file, settings) in
             set(file, SFC_SET_COMPRESSION_LEVEL, 1 - (settings.real("quality") ?? 0.9))
-        })
+        }, isIntact: MP3.isIntact)
 }
