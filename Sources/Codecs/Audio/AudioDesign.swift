@@ -75,7 +75,7 @@ extension AudioDesign {
         format: { (_) in SF_FORMAT_OGG | SF_FORMAT_VORBIS },
         configure: { (file, settings) in
             set(file, SFC_SET_VBR_ENCODING_QUALITY, settings.real("quality") ?? 0.9)
-        }, isOgg: true)
+        }, isIntact: Ogg.isIntact, isOgg: true)
 
     static let opus = AudioDesign(
         name: "opus", summary: "Opus in Ogg (libsndfile)", fileExtension: "opus", isLossless: false,
@@ -83,7 +83,7 @@ extension AudioDesign {
         format: { (_) in SF_FORMAT_OGG | SF_FORMAT_OPUS },
         configure: { (file, settings) in
             set(file, SFC_SET_COMPRESSION_LEVEL, 1 - (settings.real("quality") ?? 0.9))
-        }, isOgg: true)
+        }, isIntact: Ogg.isIntact, isOgg: true)
 
     static let mp3 = AudioDesign(
         name: "mp3", summary: "MP3 (libsndfile)", fileExtension: "mp3", isLossless: false,
