@@ -17,7 +17,10 @@ public enum CodecRegistry {
         let make: @Sendable (CodecSettings) throws(CodecError) -> any MediaCodec
     }
 
-    static let families: [Family] = [PNGCodec.family]
+    static let families: [Family] =
+        [PNGCodec.family]
+        + [.utvideo, .ffv1, .h264, .hevc, .av1, .vp9].map(VideoCodec.family)
+        + [.flac, .wav, .vorbis, .opus, .mp3].map(AudioCodec.family)
 
     /// Every codec that exists, in the order in which to list them.
     public static var all: [Entry] {

@@ -26,12 +26,6 @@ typedef struct {
     wc_message *message;
 } State;
 
-void wc_bytes_free(wc_bytes *bytes)
-{
-    free(bytes->data);
-    *bytes = (wc_bytes){0};
-}
-
 static void on_error(png_structp png, png_const_charp text)
 {
     State *state = png_get_error_ptr(png);
@@ -49,14 +43,8 @@ static void on_warning(png_structp png, png_const_charp text)
 static void write_bytes(png_structp png, png_bytep bytes, size_t count)
 {
     wc_bytes *out = ((State *)png_get_io_ptr(png))->out;
-    if (out->capacity - out->size < count) {
-        size_t capacity = out->capacity + out->capacity / 2 + count;
-        uint8_t *data = capacity < count ? NULL : realloc(out->data, capacity);
-        if (!data)
-            png_error(png, "out of memory");
-        out->data = data;
-        out->capacity = capacity;
-    }
+    if (!wc_bytes_reserve(out, count))
+        png_error(png, "out of memory");
     memcpy(out->data + out->size, bytes, count);
     out->size += count;
 }

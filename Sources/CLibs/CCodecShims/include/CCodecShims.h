@@ -1,2 +1,4 @@
 #pragma once
+#include "av_shim.h"
 #include "png_shim.h"
+#include "shim_types.h"

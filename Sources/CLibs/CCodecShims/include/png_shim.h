@@ -1,19 +1,5 @@
 #pragma once
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-/// Bytes that C allocated and grew; released with `wc_bytes_free`.
-typedef struct {
-    uint8_t *data;
-    size_t size;
-    size_t capacity;
-} wc_bytes;
-
-/// One line of text about what went wrong; empty when nothing did.
-typedef struct {
-    char text[256];
-} wc_message;
+#include "shim_types.h"
 
 /// A gray picture: `significant` bits of each sample mean something, `depth` (1, 2, 4, 8, 16) bits are in the file.
 typedef struct {
@@ -33,8 +19,6 @@ typedef struct {
 extern const int wc_png_strategy_default, wc_png_strategy_filtered, wc_png_strategy_huffman, wc_png_strategy_rle;
 extern const int wc_png_filter_none, wc_png_filter_sub, wc_png_filter_up, wc_png_filter_average, wc_png_filter_paeth,
     wc_png_filter_all;
-
-void wc_bytes_free(wc_bytes *bytes);
 
 /// Writes `samples` (row-major; one byte each up to 8 significant bits, else two in host order) as a PNG file to `out`.
 /// libpng reports errors by longjmp, which must not cross Swift frames: so each whole operation is one C function.

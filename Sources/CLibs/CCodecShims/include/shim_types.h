@@ -1,0 +1,21 @@
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/// Bytes that C allocated and grew; released with `wc_bytes_free`.
+typedef struct {
+    uint8_t *data;
+    size_t size;
+    size_t capacity;
+} wc_bytes;
+
+/// One line of text about what went wrong; empty when nothing did.
+typedef struct {
+    char text[256];
+} wc_message;
+
+/// Makes room for `count` more bytes; false when memory is short.
+bool wc_bytes_reserve(wc_bytes *bytes, size_t count);
+
+void wc_bytes_free(wc_bytes *bytes);

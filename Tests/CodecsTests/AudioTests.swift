@@ -1,0 +1,64 @@
+import Testing
+
+@testable import Codecs
+
+@Suite struct AudioTests {
+    @Test(arguments: Available.losslessAudio, 1...16)
+    func losslessAudioIsExact(name: String, bits: Int) throws {
+        let codec = try CodecRegistry.codec(name)
+        for samples in [1, 2, 17, 4_097, 40_000] {
+            let frames = try Frames.weights(samples, 1, bits: bits)
+            #expect(try frames.decode(frames.encode(codec), codec) == frames)
+        }
+    }
+
+    @Test(arguments: Available.lossyAudio, [3, 8, 12])
+    func lossySamplesKeepTheirPlaces(name: String, bits: Int) throws {
+        let codec = try CodecRegistry.codec(name)
+        #expect(!codec.description.isLossless)
+        for samples in [1, 2, 1_001, 30_011] {
+            let frames = try Frames.weights(samples, 1, bits: bits)
+            let back = try frames.decode(frames.encode(codec), codec)
+            #expect(back.frames[0].count == samples)
+            #expect(back.frames[0].allSatisfy { (0..<1 << bits).contains($0) })
+            // A shift by one sample of such noise would give a ratio below 1.
+            if samples > 30_000 { #expect(frames.signalToNoise(back) > 2) }
+        }
+    }
+
+    @Test(arguments: Available.lossyAudio)
+    func betterQualityComesCloser(name: String) throws {
+        let frames = try Frames.weights(30_000, 1, bits: 8)
+        let quality = try ["0.1", "0.5", "1"].map { (quality) in
+            let codec = try CodecRegistry.codec("\(name):quality=\(quality)")
+            return frames.signalToNoise(try frames.decode(frames.encode(codec), codec))
+        }
+        #expect(quality[0] < quality[1])
+        #expect(quality[1] < quality[2])
+    }
+
+    @Test(arguments: [("flac", "fLaC"), ("wav", "RIFF"), ("vorbis", "OggS"), ("opus", "OggS")])
+    func filesHaveTheirSignature(name: String, signature: String) throws {
+        guard Available.names.contains(name) else { return }
+        let file = try Frames.weights(100, 1, bits: 8).encode(CodecRegistry.codec(name))
+        #expect(file.starts(with: signature.utf8))
+    }
+
+    @Test(arguments: Available.losslessAudio + Available.lossyAudio)
+    func otherTracksThanWereEncodedAreRefused(name: String) throws {
+        let codec = try CodecRegistry.codec(name)
+        let frames = try Frames.weights(1_000, 1, bits: 8)
+        let file = try frames.encode(codec)
+        for samples in [999, 1_001, 2_000_000_000] {
+            let format = try FrameFormat(width: samples, height: 1, bitDepth: 8)
+            #expect(throws: CodecError.self) { try Frames.decode(file, codec, format, count: 1) }
+        }
+        if codec.description.isLossless {
+            let deeper = try FrameFormat(width: 1_000, height: 1, bitDepth: 9)
+            #expect(throws: CodecError.self) { try Frames.decode(file, codec, deeper, count: 1) }
+        }
+        let tall = try Frames.weights(10, 2, bits: 8)
+        #expect(throws: CodecError.self) { try tall.encode(codec) }
+        #expect(throws: CodecError.self) { try Frames.weights(10, 1, bits: 8, count: 2).encode(codec) }
+    }
+}

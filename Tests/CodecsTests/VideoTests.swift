@@ -1,0 +1,154 @@
+import Testing
+
+@testable import Codecs
+
+@Suite struct VideoTests {
+    static let losslessCases = Available.losslessVideo.flatMap { name in
+        let depths = [1, 4, 7, 8, 9, 10, 11, 12, 13, 16].filter { takes(name, $0) }
+        let sizes = [(1, 1, 1), (1, 37, 2), (37, 1, 4), (15, 16, 3), (16, 17, 5), (33, 65, 2), (67, 31, 7)]
+        return depths.map { Case(codec: name, width: 37, height: 21, bits: $0, count: 2) }
+            + sizes.map { Case(codec: name, width: $0.0, height: $0.1, bits: 8, count: $0.2) }
+    }
+
+    static func takes(_ name: String, _ bits: Int) -> Bool {
+        (try? CodecRegistry.codec(name))?.description.bitDepths.contains(bits) ?? false
+    }
+
+    @Test(arguments: losslessCases)
+    func losslessVideoIsExact(_ test: Case) throws {
+        let codec = try CodecRegistry.codec(test.codec)
+        #expect(codec.description.isLossless)
+        let frames = try test.frames()
+        #expect(try frames.decode(frames.encode(codec), codec) == frames)
+    }
+
+    @Test(arguments: ["ffv1", "utvideo"])
+    func thousandsOfFramesComeBackInOrder(name: String) throws {
+        let codec = try CodecRegistry.codec(name)
+        let frames = try Frames.weights(16, 16, bits: 8, count: 2_000)
+        #expect(try frames.decode(frames.encode(codec), codec) == frames)
+    }
+
+    /// Slices of FFV1 are small in pictures that are long and thin; at one row they came back wrong.
+    @Test func ffv1IsExactOnThinFrames() throws {
+        let codec = try CodecRegistry.codec("ffv1")
+        for (width, height) in [(64, 1), (1, 64), (500, 2), (3, 500), (700, 17), (31, 31)] {
+            for bits in [8, 12] {
+                let frames = try Frames.weights(width, height, bits: bits)
+                #expect(try frames.decode(frames.encode(codec), codec) == frames)
+            }
+        }
+    }
+
+    @Test(arguments: Available.only(["h264", "hevc", "av1", "vp9"]), [4, 8, 10])
+    func finerStepsComeCloser(name: String, bits: Int) throws {
+        let frames = try Frames.weights(61, 45, bits: bits, count: 2)
+        var last = (quality: 0.0, bytes: 0)
+        for qp in [45, 35, 25, 15] {
+            let codec = try CodecRegistry.codec("\(name):qp=\(qp)")
+            #expect(!codec.description.isLossless)
+            let stream = try frames.encode(codec)
+            let quality = frames.signalToNoise(try frames.decode(stream, codec))
+            #expect(quality > last.quality)
+            #expect(stream.count > last.bytes)
+            last = (quality, stream.count)
+        }
+        // 18 dB: neither clipped to a limited range nor of another frame.
+        #expect(last.quality > 63)
+    }
+
+    @Test(arguments: Available.only(["h264", "hevc", "av1", "vp9"]))
+    func theFinestStepIsNearlyExact(name: String) throws {
+        let codec = try CodecRegistry.codec("\(name):qp=1")
+        let frames = try Frames.weights(64, 48, bits: 8)
+        // 30 dB, where bins spread over the whole range from 0 to 255.
+        #expect(frames.signalToNoise(try frames.decode(frames.encode(codec), codec)) > 1_000)
+    }
+
+    /// Each frame of a lossy video must be most like the one that was put at its place.
+    @Test(arguments: Available.lossyVideo)
+    func lossyFramesKeepTheirPlaces(name: String) throws {
+        let codec = try CodecRegistry.codec(name)
+        for (width, height) in [(1, 1), (1, 19), (19, 1), (33, 20)] {
+            let frames = try Frames.weights(width, height, bits: 8, count: 5)
+            let back = try frames.decode(frames.encode(codec), codec)
+            let top = 255
+            #expect(back.frames.joined().allSatisfy { (0...top).contains($0) })
+            #expect(frames.signalToNoise(back) > 10)
+        }
+    }
+
+    @Test(arguments: Available.losslessVideo)
+    func filesAreMatroskaWithLittleOverhead(name: String) throws {
+        let file = try Frames.weights(1, 1, bits: 1).encode(CodecRegistry.codec(name))
+        #expect(Array(file[0..<4]) == [0x1A, 0x45, 0xDF, 0xA3])
+        #expect(file[0..<64].split(separator: UInt8(ascii: "m")).contains { $0.starts(with: "atroska".utf8) })
+        // Ut Video has three tables of 256 bytes in each picture.
+        #expect(file.count < (name == "utvideo" ? 1_250 : 650))
+        // Names of the encoders' versions would differ between machines.
+        for text in ["x264", "x265", "Lavc"] {
+            #expect(file.indices.allSatisfy { !file[$0...].starts(with: text.utf8) })
+        }
+    }
+
+    @Test(arguments: Available.losslessVideo)
+    func otherFramesThanWereEncodedAreRefused(name: String) throws {
+        let codec = try CodecRegistry.codec(name)
+        let frames = try Frames.weights(40, 24, bits: 8, count: 4)
+        let file = try frames.encode(codec)
+        for (width, height, count) in [(40, 24, 3), (40, 24, 8), (24, 40, 4), (48, 40, 4), (8_000, 8_000, 4)] {
+            let format = try FrameFormat(width: width, height: height, bitDepth: 8)
+            #expect(throws: CodecError.self, "\(width)x\(height), \(count) frames") {
+                try Frames.decode(file, codec, format, count: count)
+            }
+        }
+    }
+
+    @Test func aVideoOfAnotherCodecIsRefused() throws {
+        let frames = try Frames.weights(40, 24, bits: 8)
+        let file = try frames.encode(CodecRegistry.codec("ffv1"))
+        let error = try #require(throws: CodecError.self) {
+            try frames.decode(file, CodecRegistry.codec("utvideo"))
+        }
+        #expect("\(error)".contains("expected a utvideo track, found ffv1"), "\(error)")
+    }
+
+    @Test(arguments: Available.losslessVideo)
+    func whatACodecCannotHoldIsRefused(name: String) throws {
+        let codec = try CodecRegistry.codec(name)
+        let most = codec.description.bitDepths.upperBound
+        if most < 16 {
+            let error = try #require(throws: CodecError.self) {
+                try Frames.weights(16, 16, bits: most + 1).encode(codec)
+            }
+            #expect("\(error)" == "codec \(name): expected bit depth 1...\(most), found \(most + 1)")
+        }
+        let wide = try FrameFormat(width: codec.description.maximumWidth + 1, height: 1, bitDepth: 8)
+        #expect(throws: CodecError.self) { try codec.encode(wide, count: 1) { (_, _) in } }
+        #expect(throws: CodecError.self) { try Frames.weights(16, 16, bits: 8, count: 1).format.encodeNothing(codec) }
+    }
+
+    /// libavcodec's encoders accept options that they do not know, and only log them.
+    @Test(arguments: Available.only(["h264", "hevc", "av1", "ffv1"]))
+    func anOptionThatTheEncoderLacksIsAnError(name: String) throws {
+        let design = try #require([VideoDesign.h264, .hevc, .av1, .ffv1].first { $0.name == name })
+        let wrong = VideoDesign(
+            name: design.name, summary: design.summary, parameters: design.parameters, encoder: design.encoder,
+            decoders: design.decoders,
+            options: { (settings, layout) in
+                design.options(settings, layout).map { (option, value) in
+                    option.hasSuffix("-params") ? (option, value + ":nonsense=3") : (option, value)
+                } + (name == "ffv1" ? [("nonsense", "3")] : [])
+            },
+            pixelFormats: design.pixelFormats, minimumSide: 16)
+        let settings = try CodecSettings(codec: name, parameters: design.parameters, assignments: [])
+        let codec = try VideoCodec.family(wrong).make(settings)
+        #expect(throws: CodecError.self) { try Frames.weights(16, 16, bits: 8).encode(codec) }
+    }
+}
+
+extension FrameFormat {
+    fileprivate func encodeNothing(_ codec: any MediaCodec) throws(CodecError) {
+        _ = try codec.encode(self, count: 0) { (_, _) in }
+    }
+}
