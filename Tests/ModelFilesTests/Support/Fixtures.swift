@@ -1,0 +1,101 @@
+import Foundation
+import ModelFiles
+import Testing
+
+/// The committed model files and what is in them.
+enum Fixtures {
+    /// A tensor as the framework that wrote the file sees it.
+    struct Expected: Decodable {
+        let name: String
+        let dtype: String
+        let shape: [Int]
+        let packable: Bool
+        /// The values row-major as hex; nil where they do not fill the tensor's extent.
+        let values: String?
+        let kind: String?
+    }
+
+    static let names = all.keys.sorted()
+
+    static let all: [String: [Expected]] = {
+        guard let data = FileManager.default.contents(atPath: path("expected.json")),
+            let expected = try? JSONDecoder().decode([String: [Expected]].self, from: data)
+        else { return [:] }
+        return expected
+    }()
+
+    static func path(_ name: String) -> String { Bundle.module.bundlePath + "/Fixtures/\(name)" }
+
+    static func bytes(_ name: String) throws -> [UInt8] {
+        Array(try #require(FileManager.default.contents(atPath: path(name))))
+    }
+}
+
+extension ModelFile {
+    /// A tensor's values in row-major order, read through its memory order.
+    func values(of tensor: TensorRecord) -> [UInt8] {
+        let bytes = withBytes(of: tensor.extent) { Array($0) }
+        let size = (tensor.dtype.bitWidth ?? 8) / 8
+        guard let order = tensor.memoryOrder, tensor.count > 1 else { return bytes }
+        var strides = [Int](repeating: 1, count: order.count)
+        var stride = 1
+        for dimension in order.reversed() {
+            strides[dimension] = stride
+            stride *= tensor.shape[dimension]
+        }
+        var values: [UInt8] = []
+        for index in 0..<tensor.count {
+            var rest = index
+            var place = 0
+            for dimension in tensor.shape.indices.reversed() {
+                place += rest % tensor.shape[dimension] * strides[dimension]
+                rest /= tensor.shape[dimension]
+            }
+            values += bytes[(place * size)..<((place + 1) * size)]
+        }
+        return values
+    }
+}
+
+/// The error that opening a file gives, as a person sees it.
+func openingError(_ path: String, layout: String? = nil) -> String? {
+    do throws(ModelFileError) {
+        _ = try ModelFiles.open(path, layout: layout)
+        return nil
+    } catch {
+        return error.description
+    }
+}
+
+func hex(_ bytes: [UInt8]) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+}
+
+/// CRC-32 as ZIP defines it, bit by bit: independent of any library under test.
+func crc32(_ bytes: some Sequence<UInt8>) -> UInt32 {
+    var crc: UInt32 = 0xffff_ffff
+    for byte in bytes {
+        crc ^= UInt32(byte)
+        for _ in 0..<8 { crc = crc & 1 == 1 ? crc >> 1 ^ 0xedb8_8320 : crc >> 1 }
+    }
+    return ~crc
+}
+
+func littleEndian<T: FixedWidthInteger>(_ value: T) -> [UInt8] {
+    (0..<MemoryLayout<T>.size).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+}
+
+/// A small seeded generator (SplitMix64), so that a failure can be repeated.
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(_ seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
+        return z ^ z >> 31
+    }
+}
