@@ -109,7 +109,7 @@ def pool_columns(x):
 
 
 def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
+    return (1 + np.tanh(x / 2)) / 2  # unlike 1 / (1 + exp(-x)), overflows for no x
 
 
 def run_lstm(tensors, layer, x, direction):
