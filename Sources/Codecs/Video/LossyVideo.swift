@@ -83,7 +83,9 @@ extension VideoDesign {
         },
         pixelFormats: gray8To12, lossyDepth: 10, minimumSide: 16, alignment: 8)
 
-    /// VP9 by libvpx, every picture a keyframe. It knows no gray, so color planes without color are added.
+    /// VP9 by libvpx, every picture a keyframe.
+    ///
+    /// It knows no gray, so color planes without color are added.
     static let vp9 = VideoDesign(
         name: "vp9", summary: "VP9, intra only, 4:2:0 without color (libvpx)",
         parameters: [qp(1...63), speed(2)], encoder: "libvpx-vp9", decoders: ["libvpx-vp9", "vp9"],
