@@ -61,6 +61,8 @@ extension VideoDesign {
                 "keyint=1", "bframes=0", "info=0", "log-level=none", "pools=none", "wpp=0", "frame-threads=1",
                 "psy-rd=0", "psy-rdoq=0", "no-sao=1", "no-deblock=1", "tskip=1", "strong-intra-smoothing=0",
                 "rdoq-level=1", "aq-mode=0", "cutree=0", "ipratio=1", "range=full",
+                // Long and thin pictures have smaller blocks than the standard's levels allow.
+                "allow-non-conformance=1",
             ]
             let step = settings.integer("qp").map { "qp=\($0)" } ?? "lossless=1"
             return [("preset", settings.text("preset") ?? "medium"), ("x265-params", joined(tools + [step]))]
