@@ -26,7 +26,7 @@ public struct FrameFormat: Hashable, Sendable {
         guard (1...16).contains(bitDepth) else {
             throw .badFormat("bit depth \(bitDepth): expected 1...16")
         }
-        // Two planes of headroom, so that callers and codecs may compute with padded frames.
+        // Headroom, so that sizes of padded and wider frames can be computed without checks.
         let (samples, overflow) = width.multipliedReportingOverflow(by: height)
         guard !overflow, samples <= Int.max >> 8 else {
             throw .badFormat("frame of \(width)x\(height) samples: too large to address")

@@ -65,6 +65,17 @@ import Testing
         #expect(frames.signalToNoise(try frames.decode(frames.encode(codec), codec)) > 1_000)
     }
 
+    @Test(arguments: Available.losslessVideo + Available.lossyVideo)
+    func theLongestSidesAreTaken(name: String) throws {
+        let codec = try CodecRegistry.codec(name)
+        let (width, height) = (codec.description.maximumWidth, codec.description.maximumHeight)
+        for (width, height) in [(width, 3), (3, height)] {
+            let frames = try Frames.weights(width, height, bits: 8)
+            let back = try frames.decode(frames.encode(codec), codec)
+            #expect(codec.description.isLossless ? back == frames : frames.signalToNoise(back) > 10)
+        }
+    }
+
     /// Each frame of a lossy video must be most like the one that was put at its place.
     @Test(arguments: Available.lossyVideo)
     func lossyFramesKeepTheirPlaces(name: String) throws {

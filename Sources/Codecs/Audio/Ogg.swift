@@ -42,6 +42,7 @@ enum Ogg {
     }
 
     /// CRC-32 by the polynomial 04C11DB7, most significant bit first, from 0, not inverted.
+    ///
     /// The field that holds it, bytes 22 to 25 of the page, counts as zeros.
     private static func checksum(_ stream: UnsafeRawBufferPointer, _ start: Int, _ end: Int) -> UInt32 {
         var sum: UInt32 = 0

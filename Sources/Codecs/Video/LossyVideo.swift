@@ -61,6 +61,8 @@ extension VideoDesign {
                 "keyint=1", "bframes=0", "info=0", "log-level=none", "pools=none", "wpp=0", "frame-threads=1",
                 "psy-rd=0", "psy-rdoq=0", "no-sao=1", "no-deblock=1", "tskip=1", "strong-intra-smoothing=0",
                 "rdoq-level=1", "aq-mode=0", "cutree=0", "ipratio=1", "range=full",
+                // Long and thin pictures have smaller blocks than the standard's levels allow.
+                "allow-non-conformance=1",
             ]
             let step = settings.integer("qp").map { "qp=\($0)" } ?? "lossless=1"
             return [("preset", settings.text("preset") ?? "medium"), ("x265-params", joined(tools + [step]))]
@@ -83,7 +85,9 @@ extension VideoDesign {
         },
         pixelFormats: gray8To12, lossyDepth: 10, minimumSide: 16, alignment: 8)
 
-    /// VP9 by libvpx, every picture a keyframe. It knows no gray, so color planes without color are added.
+    /// VP9 by libvpx, every picture a keyframe.
+    ///
+    /// It knows no gray, so color planes without color are added.
     static let vp9 = VideoDesign(
         name: "vp9", summary: "VP9, intra only, 4:2:0 without color (libvpx)",
         parameters: [qp(1...63), speed(2)], encoder: "libvpx-vp9", decoders: ["libvpx-vp9", "vp9"],

@@ -8,7 +8,7 @@ import CCodecShims
 /// The output cannot seek, so libavformat leaves out the index, the tags and the space it would reserve for them: models
 /// have dozens of short videos. The duration is known beforehand and written all the same.
 final class MatroskaWriter {
-    /// Frames a second. Any would do; players show each bin for this long.
+    /// Pictures a second; any number would do.
     static let frameRate: Int32 = 25
 
     private let codec: String

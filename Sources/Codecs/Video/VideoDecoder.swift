@@ -114,7 +114,9 @@ final class VideoDecoder {
         }
     }
 
-    /// Refuses pictures of another size or depth. Decoders may name gray as a color format (x264's as yuvj420p), so only
+    /// Refuses pictures of another size or depth.
+    ///
+    /// Decoders may name gray as a color format (x264's as yuvj420p), so only
     /// the planes that are read must be as expected.
     private func check(_ picture: AVFrame) throws(CodecError) {
         try checkSize(picture.width, picture.height)

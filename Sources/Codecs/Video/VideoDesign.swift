@@ -24,7 +24,9 @@ struct VideoDesign: Sendable {
     /// The pixel formats by bits of a sample, rising.
     let pixelFormats: [(depth: Int, format: AVPixelFormat)]
     var planes = PictureLayout.Planes.gray
-    /// Whether to left-justify bins that are coded without loss. It costs bits where neighbors predict a sample, but
+    /// Whether to left-justify bins that are coded without loss.
+    ///
+    /// It costs bits where neighbors predict a sample, but
     /// makes a picture of few bits visible.
     var justifiesLossless = false
     /// The least depth of lossy coding; encoders round less in deeper pictures.
