@@ -29,7 +29,8 @@ let package = Package(
         .library(name: "WeightArchive", targets: ["WeightArchive"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
     ],
     targets: [
         clib("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
@@ -50,7 +51,12 @@ let package = Package(
         library("Codecs", ["CPNG", "CAVCodec", "CAVFormat", "CAVUtil", "CSndfile", "CCodecShims"]),
         library("ModelFiles"),
         library("WeightArchive", ["WeightMapper", "Codecs", "ModelFiles", "CZip", "CXXHash", "CZlib"]),
-        library("Evaluation", ["WeightArchive", "CZlib", "CZstd"]),
+        library(
+            "Evaluation",
+            [
+                "WeightArchive", "ModelFiles", "WeightMapper", "CZlib", "CZstd",
+                .product(name: "Subprocess", package: "swift-subprocess"),
+            ]),
         .executableTarget(
             name: "wcodec",
             dependencies: [

@@ -15,8 +15,9 @@ public struct PackOptions: Sendable {
     public var medium: Medium = .image
     /// Codec with parameters, as `hevc:qp=20`; `nil` for the medium's default at each layer's bit depth.
     public var codec: String?
-    /// Bits per weight n, 1...16.
-    public var bits = 8
+    /// Bits per weight n, 1...16; `nil` for 8, and more for layers whose outliers would drown the other weights
+    /// (`bitsThatResolve`).
+    public var bits: Int?
     /// Bits of the tensors whose name matches a pattern; the last match wins.
     public var bitsByName: [(pattern: String, bits: Int)] = []
     /// Kinds of the layers whose name matches a pattern; the last match wins.

@@ -31,7 +31,7 @@ public struct Packer: Sendable {
     /// - Throws: `ArchiveError` for patterns that match nothing, kinds that do not fit, codecs that do not exist.
     public init(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) {
         var tensors = try select(model, options)
-        guard (1...16).contains(options.bits), options.bitsByName.allSatisfy({ (1...16).contains($0.bits) }) else {
+        guard (1...16).contains(options.bits ?? 8), options.bitsByName.allSatisfy({ (1...16).contains($0.bits) }) else {
             throw .option("--bits: expected 1 to 16 bits per weight")
         }
         if options.nonFinite == .exact {

@@ -88,11 +88,18 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
             } catch {
                 throw .layer(tensor: record.name, reason: error.description)
             }
-            tensor.bits = bits.last { matches($0.0) }?.1 ?? options.bits
+            tensor.bits = bits.last { matches($0.0) }?.1 ?? options.bits ?? defaultBits(tensor, model, options)
         }
         selected.append(tensor)
     }
     return selected
+}
+
+/// 8, or more where ranges by channel hold outliers.
+private func defaultBits(_ tensor: SelectedTensor, _ model: ModelFile, _ options: PackOptions) -> Int {
+    guard let geometry = tensor.geometry, options.range == .channel, tensor.record.dtype != .f64 else { return 8 }
+    return bitsThatResolve(
+        TensorWeights<Float>(model, tensor.record).channels(256, of: geometry), atLeast: 8)
 }
 
 /// Whether a tensor lies in what checkpoints call their optimizer's or scheduler's state.

@@ -73,37 +73,75 @@ func store<Scalar: WeightScalar>(
 }
 
 /// The weights of one tensor of a model file, read a chunk at a time so that a large tensor is never in memory whole.
-struct TensorWeights<Scalar: WeightScalar>: WeightSource {
+public struct TensorWeights<Scalar: WeightScalar>: WeightSource {
     /// Weights in a chunk: fits the second-level cache as float32.
-    static var chunk: Int { 1 << 16 }
+    public static var chunk: Int { 1 << 16 }
 
     let model: ModelFile
     let tensor: TensorRecord
-    var count: Int { tensor.count }
+    public var count: Int { tensor.count }
 
     /// The type that a tensor's weights are handed over in must be `Double` for float64 and `Float` for all others.
-    init(_ model: ModelFile, _ tensor: TensorRecord) {
+    public init(_ model: ModelFile, _ tensor: TensorRecord) {
         precondition((tensor.dtype == .f64) == (Scalar.self == Double.self))
         self.model = model
         self.tensor = tensor
     }
 
-    func forEachChunk<Failure: Error>(_ body: (Int, Span<Scalar>) throws(Failure) -> Void) throws(Failure) {
+    /// Weights of some channels, evenly chosen, at most 16,384 of each.
+    func channels(_ limit: Int, of geometry: LayerGeometry) -> [[Scalar]] {
+        let layout = geometry.channels
         let size = (tensor.dtype.bitWidth ?? 0) / 8
+        let total = layout.count
+        // A folded layer's last row may be short; it is left out.
+        let whole = layout.inner * total > count ? total - 1 : total
+        let length = min(total > 0 ? count / total : 0, 16_384)
+        let chosen = min(limit, whole)
+        guard length > 0, chosen > 0 else { return [] }
+        defer { model.files[tensor.extent.file].file.release(tensor.extent.range) }
+        return model.withBytes(of: tensor.extent) { bytes in
+            (0..<chosen).map { c in
+                let channel = c * whole / chosen
+                return [Scalar](unsafeUninitializedCapacity: length) { scalars, initialized in
+                    var done = 0
+                    while done < length {
+                        let run = min(layout.inner - done % layout.inner, length - done)
+                        let start = ((done / layout.inner * total + channel) * layout.inner + done % layout.inner) * size
+                        load(
+                            UnsafeRawBufferPointer(rebasing: bytes[start..<start + run * size]), tensor.dtype,
+                            into: UnsafeMutableBufferPointer(rebasing: scalars[done..<done + run]))
+                        done += run
+                    }
+                    initialized = length
+                }
+            }
+        }
+    }
+
+    public func forEachChunk<Failure: Error>(
+        _ body: (Int, Span<Scalar>) throws(Failure) -> Void
+    ) throws(Failure) {
         var scratch = [Scalar](repeating: 0, count: min(Self.chunk, count))
         var start = 0
         while start < count {
             let length = min(Self.chunk, count - start)
-            let part = Extent(file: tensor.extent.file, offset: tensor.extent.offset + start * size, length: length * size)
-            model.withBytes(of: part) { bytes in
-                scratch.withUnsafeMutableBufferPointer { scratch in
-                    load(bytes, tensor.dtype, into: UnsafeMutableBufferPointer(rebasing: scratch[..<length]))
-                }
-            }
+            read(start..<start + length, into: &scratch)
             try body(start, scratch.span.extracting(first: length))
-            // Pages that were read count as the process's memory until they are given back.
-            if tensor.extent.length > 1 << 24 { model.files[part.file].file.release(part.range) }
             start += length
         }
+    }
+
+    /// Reads some weights to the beginning of `scratch`.
+    public func read(_ range: Range<Int>, into scratch: inout [Scalar]) {
+        let size = (tensor.dtype.bitWidth ?? 0) / 8
+        let part = Extent(
+            file: tensor.extent.file, offset: tensor.extent.offset + range.lowerBound * size, length: range.count * size)
+        model.withBytes(of: part) { bytes in
+            scratch.withUnsafeMutableBufferPointer { scratch in
+                load(bytes, tensor.dtype, into: UnsafeMutableBufferPointer(rebasing: scratch[..<range.count]))
+            }
+        }
+        // Pages that were read count as the process's memory until they are given back.
+        if tensor.extent.length > 1 << 24 { model.files[part.file].file.release(part.range) }
     }
 }

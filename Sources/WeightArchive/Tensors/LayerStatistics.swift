@@ -13,9 +13,12 @@ public struct LayerStatistics: Hashable, Sendable {
     public var maximumError: Double
 
     /// Signal-to-noise ratio 10 log10(variance / mean squared error) in dB; infinite when the weights came back exactly.
-    public var signalToNoise: Double {
-        meanSquaredError == 0 ? .infinity : variance == 0 ? 0 : 10 * log10(variance / meanSquaredError)
-    }
+    public var signalToNoise: Double { WeightArchive.signalToNoise(variance, meanSquaredError) }
+}
+
+/// 10 log10(variance / mean squared error) in dB; infinite without error.
+public func signalToNoise(_ variance: Double, _ meanSquaredError: Double) -> Double {
+    meanSquaredError == 0 ? .infinity : variance == 0 ? 0 : 10 * log10(variance / meanSquaredError)
 }
 
 /// Accumulates the entropy of bins as they pass.
@@ -40,16 +43,22 @@ struct BinHistogram {
 }
 
 /// Accumulates the error of restored weights against the originals as they pass.
-struct ErrorMeter {
+public struct ErrorMeter: Sendable {
     private var count = 0.0
     private var sum = 0.0
     private var squares = 0.0
     private var squaredError = 0.0
-    private(set) var maximumError = 0.0
+    /// Largest absolute error of a weight.
+    public private(set) var maximumError = 0.0
+
     /// A value near the mean, subtracted first so that the variance does not drown in rounding.
     private var pivot: Double?
 
-    mutating func add<Scalar: WeightScalar>(_ original: Span<Scalar>, _ restored: Span<Scalar>) {
+    /// A meter that has seen nothing.
+    public init() {}
+
+    /// Takes weights and what they came back as.
+    public mutating func add<Scalar: WeightScalar>(_ original: Span<Scalar>, _ restored: Span<Scalar>) {
         precondition(original.count == restored.count)
         guard !original.isEmpty else { return }
         let pivot = self.pivot ?? Double(original[0])
@@ -72,6 +81,8 @@ struct ErrorMeter {
         maximumError = largest
     }
 
-    var variance: Double { count == 0 ? 0 : max(squares / count - (sum / count) * (sum / count), 0) }
-    var meanSquaredError: Double { count == 0 ? 0 : squaredError / count }
+    /// Variance of the original weights.
+    public var variance: Double { count == 0 ? 0 : max(squares / count - (sum / count) * (sum / count), 0) }
+    /// Mean squared error of the restored weights.
+    public var meanSquaredError: Double { count == 0 ? 0 : squaredError / count }
 }
