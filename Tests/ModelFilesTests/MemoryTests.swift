@@ -1,8 +1,9 @@
+import Foundation
 import Testing
 
 @testable import ModelFiles
 
-/// Strides and mapped memory.
+/// Element types, strides and mapped memory.
 struct MemoryTests {
     private static let permutations: [[Int]] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]
 
@@ -37,6 +38,12 @@ struct MemoryTests {
         #expect(memoryOrder(shape: [1, 1], strides: [7, 9]) == [0, 1])
         #expect(memoryOrder(shape: [0, 3], strides: [1, 1]) == [0, 1])
         #expect(memoryOrder(shape: [4, 3, 1, 1], strides: [3, 1, 3, 3]) == [0, 1, 2, 3])
+    }
+
+    @Test func aDTypeIsEncodedAsItsName() throws {
+        let encoded = try JSONEncoder().encode([DType.bf16, DType(rawValue: "X17")])
+        #expect(String(decoding: encoded, as: UTF8.self) == #"["BF16","X17"]"#)
+        #expect(try JSONDecoder().decode([DType].self, from: encoded) == [.bf16, DType(rawValue: "X17")])
     }
 
     @Test func releasedBytesAreReadAgain() throws {

@@ -72,6 +72,7 @@ struct RawWeightsTests {
     @Test func missingFilesFoldersAndDevicesAreRefused() {
         #expect(openingError("\(folder.path)/none")?.contains("no such file") == true)
         #expect(openingError(folder.path)?.contains("directory") == true)
+        #expect(openingError("\(folder.path)\0x")?.contains("zero byte") == true)
         #expect(openingError("/dev/null")?.contains("regular file") == true)
     }
 
