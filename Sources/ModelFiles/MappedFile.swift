@@ -17,9 +17,11 @@ public final class MappedFile: Sendable {
     /// - Parameter path: the file; a link is followed, anything but a regular file is refused.
     /// - Throws: ``ModelFileError/unreadable(path:reason:)``.
     public init(_ path: String) throws(ModelFileError) {
+        // The system would take the path to end there.
+        guard !path.utf8.contains(0) else { throw .unreadable(path: path, reason: "its name holds a zero byte") }
         // Without O_NONBLOCK opening a named pipe would wait for a writer.
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0, !path.utf8.contains(0) else {
+        guard descriptor >= 0 else {
             throw .unreadable(path: path, reason: systemMessage())
         }
         defer { close(descriptor) }

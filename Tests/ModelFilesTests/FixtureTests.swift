@@ -3,6 +3,12 @@ import Testing
 
 /// What is read out of files that PyTorch and safetensors wrote, and how they are written back.
 struct FixtureTests {
+    // The tests below would pass over an empty list.
+    @Test func theFixturesArePresent() {
+        #expect(Fixtures.names.count == 20)
+        #expect(Fixtures.all.values.allSatisfy { !$0.isEmpty })
+    }
+
     @Test(arguments: Fixtures.names)
     func tensorsAreThoseOfTheFramework(file: String) throws {
         let model = try ModelFiles.open(Fixtures.path(file))

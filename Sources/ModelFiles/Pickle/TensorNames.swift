@@ -18,13 +18,13 @@ struct TensorNames {
     private var used: Set<String> = []
     private var repeats: [String: Int] = [:]
     private var nameBytes = 0
-    private var visits = 0
+    /// How many more values may be visited: containers may be shared, but not so that they multiply.
+    private var visitsLeft: Int
 
     private static let maximumDepth = 1000
     private static let maximumNameLength = 4096
-    /// All names together, and all values visited: nested shared containers could multiply them beyond any bound.
+    /// All names together; nested shared containers could multiply them beyond any bound.
     private static let maximumNameBytes = 1 << 27
-    private static let maximumVisits = 1 << 25
 
     /// The named tensors of `root`.
     ///
@@ -40,6 +40,7 @@ struct TensorNames {
     private init(graph: PickleGraph, path: String) {
         self.graph = graph
         self.path = path
+        visitsLeft = (1 << 20) + 16 * graph.nodes.reduce(0) { $0 + 1 + $1.items.count + $1.pairs.count }
     }
 
     /// A value one step away from a container.
@@ -169,9 +170,9 @@ extension TensorNames {
     }
 
     private mutating func visit(_ count: Int) throws(ModelFileError) {
-        visits += 1 + count
-        guard visits <= Self.maximumVisits else {
-            throw problem(expected: "at most \(Self.maximumVisits) values under their names", found: "more")
+        visitsLeft -= 1 + count
+        guard visitsLeft >= 0 else {
+            throw problem(expected: "containers shared a few times over", found: "more names than can be listed")
         }
     }
 

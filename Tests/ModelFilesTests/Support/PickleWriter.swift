@@ -25,13 +25,15 @@ struct PickleWriter {
 
     mutating func ints(_ values: [Int]) { tuple { writer in values.forEach { writer.int($0) } } }
 
-    /// A float32 tensor in storage "0".
-    mutating func tensor(shape: [Int], strides: [Int], offset: Int = 0, elements: Int = 4, key: String = "0") {
-        global("torch._utils", "_rebuild_tensor_v2")
+    /// A tensor in storage "0": float32, or of a PyTorch dtype on an untyped storage.
+    mutating func tensor(
+        shape: [Int], strides: [Int], offset: Int = 0, elements: Int = 4, key: String = "0", dtype: String? = nil
+    ) {
+        global("torch._utils", dtype == nil ? "_rebuild_tensor_v2" : "_rebuild_tensor_v3")
         tuple { arguments in
             arguments.tuple {
                 $0.string("storage")
-                $0.global("torch", "FloatStorage")
+                $0.global("torch", dtype == nil ? "FloatStorage" : "UntypedStorage")
                 $0.string(key)
                 $0.string("cpu")
                 $0.int(elements)
@@ -42,6 +44,7 @@ struct PickleWriter {
             arguments.ints(strides)
             arguments.raw([0x89])
             arguments.op("}")
+            if let dtype { arguments.global("torch", dtype) }
         }
         op("R")
     }

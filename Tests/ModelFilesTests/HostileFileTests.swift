@@ -1,0 +1,119 @@
+import ModelFiles
+import Testing
+
+/// Damaged files: opening one gives a model whose extents lie in its file, or a one-line error; it never crashes.
+struct HostileFileTests {
+    private static let files = [
+        "zip_checkpoint.pt", "zip_views.pt", "zip_module.pt", "legacy_checkpoint.pt", "legacy_views.pt",
+        "legacy_module.pt",
+        "legacy_storage_views.pt", "single.safetensors", "torchscript.pt",
+    ]
+    private static let small = [
+        "zip_protocol4.pt", "legacy_protocol4.pt", "legacy_storage_views.pt", "single.safetensors",
+    ]
+
+    /// Opens bytes as a file and checks what comes of it; true when it opened.
+    @discardableResult
+    private func probe(_ bytes: [UInt8], in folder: TemporaryFolder, _ name: String = "model") throws -> Bool {
+        let path = try folder.write(bytes, name)
+        do throws(ModelFileError) {
+            let model = try ModelFiles.open(path)
+            for tensor in model.tensors {
+                #expect(tensor.extent.range.lowerBound >= 0)
+                #expect(tensor.extent.range.upperBound <= model.files[tensor.extent.file].file.size)
+                if tensor.memoryOrder != nil, let bits = tensor.dtype.bitWidth {
+                    #expect(tensor.count * bits == tensor.extent.length * 8, "\(tensor)")
+                }
+            }
+            for checksum in model.checksums {
+                #expect(checksum.covered.range.upperBound <= bytes.count)
+                #expect(checksum.fields.allSatisfy { $0 >= 0 && $0 + 4 <= bytes.count })
+            }
+            return true
+        } catch {
+            #expect(!error.description.contains("\n"))
+            #expect(error.description.hasPrefix(path))
+            return false
+        }
+    }
+
+    @Test(arguments: small)
+    func everyTruncationIsRefused(file: String) throws {
+        let bytes = try Fixtures.bytes(file)
+        let folder = try TemporaryFolder()
+        for length in 0..<bytes.count {
+            #expect(try !probe(Array(bytes[..<length]), in: folder), "\(length) of \(bytes.count) bytes")
+        }
+    }
+
+    @Test(arguments: files)
+    func truncationsOfLargerFilesAreSafe(file: String) throws {
+        let bytes = try Fixtures.bytes(file)
+        let folder = try TemporaryFolder()
+        for length in stride(from: 0, to: bytes.count, by: 1 + bytes.count / 300) {
+            try probe(Array(bytes[..<length]), in: folder)
+        }
+    }
+
+    @Test(arguments: files)
+    func flippedBitsAreSafe(file: String) throws {
+        let bytes = try Fixtures.bytes(file)
+        let folder = try TemporaryFolder()
+        var generator = SeededGenerator(11)
+        for _ in 0..<1000 {
+            var damaged = bytes
+            for _ in 0..<Int.random(in: 1...3, using: &generator) {
+                damaged[Int.random(in: 0..<bytes.count, using: &generator)] ^=
+                    1 << UInt8.random(in: 0..<8, using: &generator)
+            }
+            try probe(damaged, in: folder)
+        }
+    }
+
+    @Test(arguments: files)
+    func mutatedFilesAreSafe(file: String) throws {
+        let bytes = try Fixtures.bytes(file)
+        let folder = try TemporaryFolder()
+        var generator = SeededGenerator(13)
+        // Values at the edges of the integer types are what sizes and offsets break on.
+        let edges: [[UInt8]] = [
+            [0xff, 0xff, 0xff, 0xff], [0xff, 0xff, 0xff, 0x7f], [0, 0, 0, 0], [0xff, 0xff], [0x80], Array(")R".utf8),
+            [UInt8](repeating: 0xff, count: 8), [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f],
+        ]
+        for _ in 0..<500 {
+            var damaged = bytes
+            let place = Int.random(in: 0..<bytes.count, using: &generator)
+            switch Int.random(in: 0..<4, using: &generator) {
+            case 0:
+                let edge = edges[Int.random(in: 0..<edges.count, using: &generator)]
+                damaged.replaceSubrange(place..<min(place + edge.count, bytes.count), with: edge)
+            case 1:
+                damaged.removeSubrange(place..<min(bytes.count, place + Int.random(in: 1...64, using: &generator)))
+            case 2:
+                let end = min(bytes.count, place + Int.random(in: 1...64, using: &generator))
+                damaged.insert(contentsOf: bytes[place..<end], at: Int.random(in: 0..<bytes.count, using: &generator))
+            default:
+                for offset in place..<min(bytes.count, place + 16) { damaged[offset] = generator.next() }
+            }
+            try probe(damaged, in: folder)
+        }
+    }
+
+    @Test func damagedShardIndexesAreSafe() throws {
+        let folder = try TemporaryFolder()
+        let index = try Fixtures.bytes("sharded/model.safetensors.index.json")
+        for shard in ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"] {
+            try folder.write(try Fixtures.bytes("sharded/\(shard)"), shard)
+        }
+        #expect(try probe(index, in: folder, "index.json"))
+        var generator = SeededGenerator(17)
+        for _ in 0..<500 {
+            var damaged = index
+            damaged[Int.random(in: 0..<index.count, using: &generator)] ^=
+                1 << UInt8.random(in: 0..<8, using: &generator)
+            let path = try folder.write(damaged, "index.json")
+            // The error may name the index, a shard beside it, or a path that a damaged name leads to.
+            if let error = openingError(path) { #expect(error.hasPrefix(folder.path) && !error.contains("\n")) }
+        }
+    }
+}
