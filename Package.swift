@@ -31,6 +31,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     ],
     targets: [
         clib("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
@@ -56,6 +57,7 @@ let package = Package(
             [
                 "WeightArchive", "ModelFiles", "WeightMapper", "CZlib", "CZstd",
                 .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
             ]),
         .executableTarget(
             name: "wcodec",

@@ -1,4 +1,5 @@
 import Subprocess
+import SystemPackage
 
 /// The user's own evaluation of a model: a shell command that prints a number.
 public struct EvaluationCommand: Sendable {
@@ -26,7 +27,7 @@ public struct EvaluationCommand: Sendable {
         guard result.terminationStatus.isSuccess else {
             throw EvaluationError.command(command, expected: "exit status 0", found: "\(result.terminationStatus)")
         }
-        guard let number = Self.lastNumber(in: result.standardOutput ?? "") else {
+        guard let number = Self.lastNumber(in: result.standardOutput) else {
             throw EvaluationError.command(command, expected: "a number on its standard output", found: "none")
         }
         return number

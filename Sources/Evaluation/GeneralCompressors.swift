@@ -26,7 +26,8 @@ public struct GeneralCompressors: Sendable {
             one.add(bins)
             let count = bins.count / (bits > 8 ? 2 : 1)
             one.plain = (count * bits + 7) / 8
-            total.withLock { $0 += one }
+            let finished = one
+            total.withLock { $0.add(finished) }
         }
         return total.withLock { $0 }
     }
@@ -57,9 +58,9 @@ public struct GeneralCompressors: Sendable {
         if ZSTD_isError(size) == 0 { zstd += size }
     }
 
-    private static func += (a: inout GeneralCompressors, b: GeneralCompressors) {
-        a.zip += b.zip
-        a.zstd += b.zstd
-        a.plain += b.plain
+    private mutating func add(_ other: GeneralCompressors) {
+        zip += other.zip
+        zstd += other.zstd
+        plain += other.plain
     }
 }

@@ -2,5 +2,31 @@ import ArgumentParser
 
 @main
 struct Wcodec: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Compresses the weights of neural networks with media codecs.")
+    static let configuration = CommandConfiguration(
+        commandName: "wcodec",
+        abstract: "Compresses the weights of neural networks as images, video or audio, and restores them.",
+        discussion: """
+            EXAMPLES
+              wcodec pack weights.bin --as video        makes weights.wcz
+              wcodec unpack weights.wcz                 gives the model back in its own format
+              wcodec report weights.wcz                 compression ratio, layer by layer
+              wcodec verify weights.bin weights.wcz     what packing changed
+              wcodec inspect weights.wcz                what is inside
+
+            EXIT STATUS
+              0   done
+              1   anything that has no status of its own below
+              2   verify: the restored model differs where it must not, or its metric lost more than --max-loss
+              64  wrong arguments
+              65  bad input: no model, damaged, or not what the options say
+              66  an input that cannot be read
+              69  a codec that this machine does not have
+              73  an output that cannot be created, or exists already
+              130 interrupted
+            """,
+        version: "0.1.0",
+        subcommands: [
+            PackCommand.self, UnpackCommand.self, ReportCommand.self, VerifyCommand.self, InspectCommand.self,
+            CodecsCommand.self,
+        ])
 }

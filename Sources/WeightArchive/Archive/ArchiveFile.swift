@@ -175,6 +175,17 @@ final class ArchiveReader: Sendable {
         archive = Mutex(ZipArchive(handle))
     }
 
+    /// Whether a file begins as a packed one does: with a local header of 30 bytes and the manifest's name.
+    static func recognizes(_ path: String) throws(ArchiveError) -> Bool {
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard file >= 0 else { throw .io(path: path, reason: systemMessage()) }
+        defer { close(file) }
+        let start = [UInt8](unsafeUninitializedCapacity: 64) { buffer, count in
+            count = max(pread(file, buffer.baseAddress, buffer.count, 0), 0)
+        }
+        return start.starts(with: Array("PK\u{3}\u{4}".utf8)) && start.dropFirst(30).starts(with: EntryName.manifest.utf8)
+    }
+
     /// Size of an entry in bytes; `nil` when there is none of that name.
     func size(of name: String) throws(ArchiveError) -> Int? {
         let path = path

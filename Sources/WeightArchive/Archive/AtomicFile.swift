@@ -88,3 +88,14 @@ func readFully(_ file: Int32, _ bytes: inout [UInt8], at offset: Int, path: Stri
     let got = bytes.withUnsafeMutableBytes { pread(file, $0.baseAddress, $0.count, offset) }
     guard got == bytes.count else { throw .io(path: path, reason: got < 0 ? systemMessage() : "ends too early") }
 }
+
+/// Writes a file that appears whole under its name or not at all.
+///
+/// - Throws: `ArchiveError.exists` when it exists and `force` is false, `.io`.
+public func writeAtomically(_ bytes: [UInt8], to path: String, force: Bool) throws(ArchiveError) {
+    let file = try AtomicFile(path, force: force)
+    let descriptor = try file.create()
+    defer { close(descriptor) }
+    try withBytes(of: bytes) { bytes throws(ArchiveError) in try writeFully(descriptor, bytes, at: 0, path: path) }
+    try file.commit()
+}

@@ -52,6 +52,13 @@ public struct PackedModel: Sendable {
         }
     }
 
+    /// Whether a file is a packed one, whole or damaged: a ZIP whose first entry is the manifest.
+    ///
+    /// - Throws: `ArchiveError.io` when it cannot be read.
+    public static func recognizes(_ path: String) throws(ArchiveError) -> Bool {
+        try ArchiveReader.recognizes(path)
+    }
+
     /// Contents and costs, layer by layer.
     public var summary: ArchiveSummary { ArchiveSummary(valid.manifest, packedBytes: reader.size) }
 

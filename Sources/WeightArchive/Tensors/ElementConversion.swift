@@ -77,8 +77,10 @@ public struct TensorWeights<Scalar: WeightScalar>: WeightSource {
     /// Weights in a chunk: fits the second-level cache as float32.
     public static var chunk: Int { 1 << 16 }
 
-    let model: ModelFile
-    let tensor: TensorRecord
+    /// The model that holds them.
+    public let model: ModelFile
+    /// The tensor they belong to.
+    public let tensor: TensorRecord
     public var count: Int { tensor.count }
 
     /// The type that a tensor's weights are handed over in must be `Double` for float64 and `Float` for all others.

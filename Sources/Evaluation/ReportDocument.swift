@@ -1,0 +1,122 @@
+import WeightArchive
+
+/// The compression report as data, for JSON and CSV.
+public struct ReportDocument: Encodable, Sendable {
+    /// One packed layer.
+    public struct Layer: Encodable, Sendable {
+        public let name, kind, dtype: String
+        public let aliases: [String]
+        public let shape: [Int]
+        public let weights, bits: Int
+        public let codec: String
+        public let entries: [String]
+        public let frameWidth, frameHeight, frames: Int
+        public let originalBytes, packedBytes, parameterBytes: Int
+        public let ratio, bitsPerWeight, streamBits, entropy, aboveEntropy: Double
+        /// dB; `nil` when the weights came back exactly.
+        public let snr: Double?
+        public let maxError: Double
+        /// Bits per weight above the Gaussian rate-distortion bound.
+        public let aboveRateDistortion: Double?
+    }
+
+    /// One tensor that was kept.
+    public struct Kept: Encodable, Sendable {
+        public let name, dtype, reason: String
+        public let shape: [Int]
+        public let bytes: Int
+    }
+
+    /// The whole file.
+    public struct Total: Encodable, Sendable {
+        public let originalBytes, packedBytes: Int
+        public let ratio: Double
+        public let weights: Int
+        /// Bytes of the packed layers: in the model, and as streams and parameters.
+        public let layerOriginalBytes, layerPackedBytes: Int
+        public let bitsPerWeight: Double?
+        public let snr: Double?
+    }
+
+    /// Sizes of the same tensors elsewhere, in bytes.
+    public struct Comparison: Encodable, Sendable {
+        /// Bins stored plainly with n bits each.
+        public let plainBins: Int
+        /// Bins through zip's deflate and through zstd.
+        public let zipBins, zstdBins: Int
+        /// The original model file through the same; only when it was given.
+        public let zipOriginal, zstdOriginal: Int?
+
+        /// The bins' sizes, and the original's where it was measured.
+        public init(bins: GeneralCompressors, original: GeneralCompressors?) {
+            plainBins = bins.plain
+            zipBins = bins.zip
+            zstdBins = bins.zstd
+            zipOriginal = original?.zip
+            zstdOriginal = original?.zstd
+        }
+    }
+
+    public let source: String
+    public let files: [String]
+    public let medium, quantizer: String
+    public let total: Total
+    public var comparison: Comparison?
+    public let layers: [Layer]
+    public let kept: [Kept]
+
+    /// The report of a packed file.
+    public init(_ summary: ArchiveSummary) {
+        source = summary.sourceFormat
+        files = summary.sourceFiles
+        medium = summary.medium
+        quantizer = summary.quantizer
+        layers = summary.layers.map { layer in
+            let snr = layer.statistics.signalToNoise
+            return Layer(
+                name: layer.name, kind: layer.kind, dtype: layer.dtype, aliases: layer.aliases, shape: layer.shape,
+                weights: layer.weights, bits: layer.bits, codec: layer.codec, entries: layer.entries,
+                frameWidth: layer.frame.width, frameHeight: layer.frame.height, frames: layer.frame.count,
+                originalBytes: layer.originalBytes, packedBytes: layer.packedBytes, parameterBytes: layer.parameterBytes,
+                ratio: layer.ratio, bitsPerWeight: layer.bitsPerWeight, streamBits: layer.streamBitsPerWeight,
+                entropy: layer.statistics.entropy, aboveEntropy: layer.aboveEntropy, snr: snr.isFinite ? snr : nil,
+                maxError: layer.statistics.maximumError, aboveRateDistortion: layer.aboveRateDistortion)
+        }
+        kept = summary.kept.map {
+            Kept(name: $0.name, dtype: $0.dtype, reason: $0.reason, shape: $0.shape, bytes: $0.bytes)
+        }
+        let weights = layers.reduce(0) { $0 + $1.weights }
+        let packed = layers.reduce(0) { $0 + $1.packedBytes }
+        let signal = summary.layers.reduce(0.0) { $0 + $1.statistics.variance * Double($1.weights) }
+        let error = summary.layers.reduce(0.0) { $0 + $1.statistics.meanSquaredError * Double($1.weights) }
+        let snr = signalToNoise(signal, error)
+        total = Total(
+            originalBytes: summary.originalBytes, packedBytes: summary.packedBytes,
+            ratio: Double(summary.originalBytes) / Double(max(summary.packedBytes, 1)), weights: weights,
+            layerOriginalBytes: layers.reduce(0) { $0 + $1.originalBytes }, layerPackedBytes: packed,
+            bitsPerWeight: weights > 0 ? Double(packed) * 8 / Double(weights) : nil,
+            snr: weights > 0 && snr.isFinite ? snr : nil)
+    }
+
+    /// The layers as CSV (RFC 4180), one line each after a heading.
+    public var csv: String {
+        var lines = [
+            "name,kind,dtype,shape,weights,bits,codec,original_bytes,packed_bytes,ratio,bits_per_weight,stream_bits,entropy,"
+                + "above_entropy,snr_db,max_error,above_rate_distortion"
+        ]
+        for layer in layers {
+            let fields: [String] = [
+                quoted(layer.name), layer.kind, layer.dtype, layer.shape.map(String.init).joined(separator: "x"),
+                "\(layer.weights)", "\(layer.bits)", quoted(layer.codec), "\(layer.originalBytes)", "\(layer.packedBytes)",
+                "\(layer.ratio)", "\(layer.bitsPerWeight)", "\(layer.streamBits)", "\(layer.entropy)", "\(layer.aboveEntropy)",
+                layer.snr.map { "\($0)" } ?? "", "\(layer.maxError)", layer.aboveRateDistortion.map { "\($0)" } ?? "",
+            ]
+            lines.append(fields.joined(separator: ","))
+        }
+        return lines.joined(separator: "\r\n") + "\r\n"
+    }
+
+    private func quoted(_ text: String) -> String {
+        text.contains(where: { ",\"\r\n".contains($0) }) ? "\"" + text.replacing("\"", with: "\"\"") + "\"" : text
+    }
+}

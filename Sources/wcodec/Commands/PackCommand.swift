@@ -1,0 +1,154 @@
+import ArgumentParser
+import Evaluation
+import Codecs
+import ModelFiles
+import WeightArchive
+import WeightMapper
+
+struct PackCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pack",
+        abstract: "Packs a model: its weights become images, video or audio.",
+        discussion: """
+            Reads safetensors (also in shards, by their index), PyTorch .pt, .pth and .bin, and raw float32. Biases, small \
+            tensors, integers and optimizer state are kept exactly; everything else in the file stays as it is.
+
+            EXAMPLES
+              wcodec pack model.safetensors
+              wcodec pack weights.bin --as video -o weights.wcz
+              wcodec pack model.pt --bits 4 --bits 'embed=6' --exclude 'head'
+              wcodec pack model.pt --as video --codec hevc:qp=12
+              wcodec pack model.pt --dry-run
+            """)
+
+    @Argument(help: ArgumentHelp("The model file, or the index of its shards.", valueName: "model"), completion: .file())
+    var model: String
+
+    @Option(name: .customLong("as"), help: "What the weights become: image, video or audio.")
+    var medium: Medium = .image
+
+    @Option(
+        help: ArgumentHelp(
+            "Codec with parameters, as ffv1 or hevc:qp=20; see 'wcodec codecs'. (default: png; utvideo, above 8 bits ffv1; flac)",
+            valueName: "name[:k=v…]"))
+    var codec: String?
+
+    @OptionGroup var mapping: MappingOptions
+
+    @Option(
+        help: ArgumentHelp(
+            "Block that fills a video frame: Bin,Bout of a fully connected layer or Bfin,Bfout,Bx,By of a convolution.",
+            valueName: "sides"))
+    var block: String?
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("The packed file. (default: the model's name with .wcz)", valueName: "file"), completion: .file())
+    var output: String?
+
+    @Flag(help: "Replace an existing output.")
+    var force = false
+
+    @Flag(help: "Say what would be packed and how, and write nothing.")
+    var dryRun = false
+
+    @Flag(help: "Print the result as JSON.")
+    var json = false
+
+    @OptionGroup var run: RunOptions
+
+    func run() async throws {
+        var options = try mapping.packOptions()
+        options.medium = medium
+        options.codec = codec
+        options.block = try block.map(parseBlock)
+        options.threads = run.threads
+        options.force = force
+        try await reportingErrors { [options] in
+            let file = try ModelFiles.open(model, layout: mapping.layout)
+            let packer = try Packer(file, options)
+            if !run.quiet { for note in file.notes { printError(note) } }
+            if dryRun { return try printPlan(packer) }
+            let path = output ?? replacingExtension(model, with: "wcz")
+            let progress = ProgressLine("packing", quiet: run.quiet)
+            defer { progress.clear() }
+            let result = try await withInterruption { try await packer.pack(to: path) { progress.show($0) } }
+            progress.clear()
+            if json { return try printJSON(ReportDocument(result.summary)) }
+            if !run.quiet { printResult(result, path) }
+        }
+    }
+
+    private func parseBlock(_ text: String) throws -> BlockShape {
+        let sides = text.split(whereSeparator: { $0 == "," || $0 == "x" }).map { Int($0) ?? 0 }
+        guard sides.count == 2 || sides.count == 4, sides.allSatisfy({ $0 > 0 }) else {
+            throw ValidationError("--block: expected Bin,Bout or Bfin,Bfout,Bx,By, each at least 1, found '\(text)'")
+        }
+        // Kernels stay whole where only (Bin, Bout) is given.
+        return sides.count == 2
+            ? BlockShape(bfin: sides[0], bfout: sides[1], bx: .max, by: .max)
+            : BlockShape(bfin: sides[0], bfout: sides[1], bx: sides[2], by: sides[3])
+    }
+
+    private func printResult(_ result: PackResult, _ path: String) {
+        let summary = result.summary
+        let ratio = Double(result.originalBytes) / Double(max(result.packedBytes, 1))
+        print("\(printable(model)) (\(summary.sourceFormat)) -> \(printable(path))")
+        print("  \(size(result.originalBytes)) -> \(size(result.packedBytes)), \(fixed(ratio, 2))x smaller")
+        print("  " + packedLine(summary))
+        if let line = keptLine(summary) { print("  " + line) }
+    }
+
+    private func printPlan(_ packer: Packer) throws {
+        if json {
+            struct Entry: Encodable {
+                let name, dtype: String
+                let shape: [Int]
+                let bytes: Int
+                let kept, kind, codec: String?
+                let bits, frameWidth, frameHeight, frames: Int?
+            }
+            return try printJSON(
+                packer.plan.map {
+                    Entry(
+                        name: $0.name, dtype: $0.dtype, shape: $0.shape, bytes: $0.bytes, kept: $0.kept?.rawValue,
+                        kind: $0.kind?.rawValue, codec: $0.codec, bits: $0.bits, frameWidth: $0.frames?.width,
+                        frameHeight: $0.frames?.height, frames: $0.frames?.count)
+                })
+        }
+        var table = TextTable([
+            .init("tensor", alignsRight: false), .init("type", priority: 3), .init("shape"), .init("bytes", priority: 4),
+            .init("as", alignsRight: false), .init("n"), .init("codec", priority: 1, alignsRight: false),
+            .init("frames", priority: 2),
+        ])
+        for tensor in packer.plan {
+            table.add([
+                tensor.name, tensor.dtype, dimensions(tensor.shape), grouped(tensor.bytes),
+                tensor.kept.map { "kept: \($0.rawValue)" } ?? tensor.kind?.rawValue ?? "",
+                tensor.bits.map(String.init) ?? "", tensor.codec ?? "",
+                tensor.frames.map { "\($0.count) of \($0.width)x\($0.height)" } ?? "",
+            ])
+        }
+        for line in table.lines(width: terminalWidth()) { print(line) }
+        print("\(grouped(packer.weightCount)) weights would be packed as \(medium.rawValue); nothing was written")
+    }
+}
+
+/// What was packed, in one line.
+func packedLine(_ summary: ArchiveSummary) -> String {
+    let weights = summary.layers.reduce(0) { $0 + $1.weights }
+    guard weights > 0 else { return "no tensor qualified for packing; all are kept exactly" }
+    let bits = summary.layers.reduce(0) { $0 + $1.packedBytes } * 8
+    let signal = summary.layers.reduce(0.0) { $0 + $1.statistics.variance * Double($1.weights) }
+    let error = summary.layers.reduce(0.0) { $0 + $1.statistics.meanSquaredError * Double($1.weights) }
+    return "\(count(summary.layers.count, "layer")), \(grouped(weights)) weights as \(summary.medium): "
+        + "\(fixed(Double(bits) / Double(weights), 2)) bits per weight, SNR \(fixed(signalToNoise(signal, error), 1)) dB"
+}
+
+/// What was kept exactly, in one line; `nil` when nothing was.
+func keptLine(_ summary: ArchiveSummary) -> String? {
+    guard !summary.kept.isEmpty else { return nil }
+    let bytes = summary.kept.reduce(0) { $0 + $1.bytes }
+    var line = "\(count(summary.kept.count, "tensor")) kept exactly, \(size(bytes))"
+    let optimizer = summary.kept.filter { $0.reason == "optimizer" }.reduce(0) { $0 + $1.bytes }
+    if optimizer > 0 { line += ", of which optimizer state \(size(optimizer))" }
+    return line
+}

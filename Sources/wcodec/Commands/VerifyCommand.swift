@@ -1,0 +1,179 @@
+import ArgumentParser
+import Evaluation
+import FoundationEssentials
+import ModelFiles
+import WeightArchive
+
+struct VerifyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Restores a packed model and says how it differs from the original: errors by tensor, loss of accuracy.",
+        discussion: """
+            The evaluation is any shell command in which {} stands for a model's path; the last number that it prints is the \
+            metric. It runs on the original and on the restored model.
+
+            EXAMPLES
+              wcodec verify model.pt model.wcz
+              wcodec verify model.pt model.wcz --eval 'python evaluate.py {}' --max-loss 0.005
+              wcodec verify model.pt model.wcz --eval 'python perplexity.py {}' --lower-is-better --max-loss 1%
+            """)
+
+    @Argument(help: ArgumentHelp("The original model.", valueName: "original"), completion: .file())
+    var original: String
+
+    @Argument(help: ArgumentHelp("The packed file.", valueName: "file.wcz"), completion: .file(extensions: ["wcz"]))
+    var packed: String
+
+    @Option(help: ArgumentHelp("Evaluation of a model, run on both; {} is the model's path.", valueName: "command"))
+    var eval: String?
+
+    @Option(
+        name: .customLong("max-loss"),
+        help: ArgumentHelp("Most loss of the metric to accept, in its unit or as 1%; more makes the exit status 2.", valueName: "loss"))
+    var maxLoss: String?
+
+    @Flag(help: "The metric falls as the model gets better (error, cross-entropy, perplexity).")
+    var lowerIsBetter = false
+
+    @Option(help: ArgumentHelp("Describes the tensors of a raw original, as it did for packing.", valueName: "layers.json"))
+    var layout: String?
+
+    @Flag(help: "Print the result as JSON.")
+    var json = false
+
+    @OptionGroup var run: RunOptions
+
+    func validate() throws {
+        if let maxLoss {
+            guard eval != nil else { throw ValidationError("--max-loss: expected with --eval, which measures the loss") }
+            guard LossLimit(maxLoss) != nil else {
+                throw ValidationError("--max-loss: expected a number or a percentage, found '\(maxLoss)'")
+            }
+        }
+    }
+
+    func run() async throws {
+        try await reportingErrors {
+            let command = try eval.map { text throws(EvaluationError) in try EvaluationCommand(text) }
+            let before = try ModelFiles.open(original, layout: layout)
+            let model = try PackedModel(packed)
+            let folder = try TemporaryFolder()
+            defer { folder.remove() }
+            // The restored model keeps its name: frameworks look at extensions.
+            let single = model.fileNames.count == 1
+            let target = single ? "\(folder.path)/\(model.fileNames[0])" : "\(folder.path)/model"
+            let progress = ProgressLine("restoring", quiet: run.quiet)
+            defer { progress.clear() }
+            let threads = run.threads
+            try await withInterruption {
+                try await Unpacker(model).unpack(to: target, threads: threads, force: false) { progress.show($0) }
+            }
+            progress.clear()
+            let restored = single ? target : "\(target)/\(model.fileNames[0])"
+            let comparison = try ModelComparison(before, try ModelFiles.open(restored, layout: layout))
+            var change: MetricChange?
+            if let command {
+                change = MetricChange(
+                    before: try await command.metric(of: original), after: try await command.metric(of: restored),
+                    higherIsBetter: !lowerIsBetter)
+            }
+            let packedNames = Set(model.summary.layers.flatMap { [$0.name] + $0.aliases })
+            let wrong = comparison.tensors.filter { !$0.isIdentical && !packedNames.contains($0.name) }.map(\.name)
+            let limit = maxLoss.flatMap(LossLimit.init)
+            let isAccepted = change.map { limit?.accepts($0) ?? true } ?? true
+            if json {
+                try printJSON(VerificationDocument(comparison, change, accepted: isAccepted && wrong.isEmpty))
+            } else if !run.quiet {
+                printTensors(comparison)
+                if let change { printChange(change) }
+            }
+            for name in wrong { printError("tensor \(printable(name)): expected the original's bytes, found others") }
+            if comparison.foreignDifferences > 0 {
+                printError("\(count(comparison.foreignDifferences, "byte")) outside the tensors: expected the original's, found others")
+            }
+            if !isAccepted, let change {
+                printError("loss \(significant(change.loss)): expected at most \(maxLoss ?? "")")
+            }
+            guard wrong.isEmpty, comparison.foreignDifferences == 0, isAccepted else {
+                throw ExitCode(ExitStatus.verificationFailed.rawValue)
+            }
+        }
+    }
+
+    private func printTensors(_ comparison: ModelComparison) {
+        var table = TextTable([
+            .init("tensor", alignsRight: false), .init("type", priority: 2), .init("shape", priority: 1), .init("SNR"),
+            .init("relative error"), .init("max error"),
+        ])
+        for tensor in comparison.tensors where !tensor.isIdentical {
+            let error = tensor.error
+            table.add([
+                tensor.name, tensor.dtype, dimensions(tensor.shape),
+                error.map { fixed(signalToNoise($0.variance, $0.meanSquaredError), 1) } ?? "-",
+                error.map { significant(($0.meanSquaredError / max($0.variance, .leastNormalMagnitude)).squareRoot()) } ?? "-",
+                error.map { significant($0.maximumError) } ?? "-",
+            ])
+        }
+        if !table.rows.isEmpty { for line in table.lines(width: terminalWidth()) { print(line) } }
+        let identical = comparison.tensors.count { $0.isIdentical }
+        print("\(count(identical, "tensor")) of \(comparison.tensors.count) came back bit for bit; all hashes match")
+    }
+
+    private func printChange(_ change: MetricChange) {
+        let relative = change.before == 0 ? "" : " (\(fixed(change.relativeLoss * 100, 3)) %)"
+        print("metric before \(change.before), after \(change.after): loss \(significant(change.loss))\(relative)")
+    }
+}
+
+/// The result of a verification as JSON.
+private struct VerificationDocument: Encodable {
+    struct Tensor: Encodable {
+        let name, dtype: String
+        let shape: [Int]
+        let identical: Bool
+        let snr, relativeError, maxError: Double?
+    }
+
+    struct Metric: Encodable {
+        let before, after, loss, relativeLoss: Double
+    }
+
+    let tensors: [Tensor]
+    let foreignDifferences: Int
+    let metric: Metric?
+    let accepted: Bool
+
+    init(_ comparison: ModelComparison, _ change: MetricChange?, accepted: Bool) {
+        tensors = comparison.tensors.map { tensor in
+            let error = tensor.error
+            return Tensor(
+                name: tensor.name, dtype: tensor.dtype, shape: tensor.shape, identical: tensor.isIdentical,
+                snr: error.map { signalToNoise($0.variance, $0.meanSquaredError) },
+                relativeError: error.map { ($0.meanSquaredError / max($0.variance, .leastNormalMagnitude)).squareRoot() },
+                maxError: error?.maximumError)
+        }
+        foreignDifferences = comparison.foreignDifferences
+        metric = change.map {
+            Metric(before: $0.before, after: $0.after, loss: $0.loss, relativeLoss: $0.relativeLoss)
+        }
+        self.accepted = accepted && comparison.foreignDifferences == 0
+    }
+}
+
+/// A folder for files that nobody else is to see, beside nothing of the user's.
+struct TemporaryFolder {
+    let path: String
+
+    init() throws {
+        let parent = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
+        path = "\(parent)/wcodec-\(UInt64.random(in: 0 ... .max))"
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw ArchiveError.io(path: path, reason: "cannot be created")
+        }
+    }
+
+    func remove() { try? FileManager.default.removeItem(atPath: path) }
+}

@@ -1,0 +1,63 @@
+import ArgumentParser
+import Codecs
+import Evaluation
+import Glibc
+import ModelFiles
+import WeightArchive
+
+/// Exit statuses beside 0 and ArgumentParser's 64 for wrong usage; those above 64 are sysexits.h's. The README lists them.
+enum ExitStatus: Int32 {
+    case failure = 1
+    case verificationFailed = 2
+    case badInput = 65
+    case unreadable = 66
+    case codecMissing = 69
+    case cannotCreate = 73
+    case interrupted = 130
+
+    /// The status that tells an error to a script.
+    init(_ error: any Error) {
+        self =
+            switch error {
+            case let error as ModelFileError:
+                if case .unreadable = error { .unreadable } else { .badInput }
+            case let error as ArchiveError:
+                switch error {
+                case .io: .unreadable
+                case .exists: .cannotCreate
+                case .cancelled: .interrupted
+                case .notExact: .failure
+                case .notAnArchive, .damaged, .layer, .pattern, .option: .badInput
+                }
+            case let error as CodecError:
+                if case .unavailable = error { .codecMissing } else { .badInput }
+            case is EvaluationError: .badInput
+            default: .failure
+            }
+    }
+}
+
+/// Runs a command's work: its errors become one line on standard error and an exit status.
+func reportingErrors(_ work: () async throws -> Void) async throws {
+    do {
+        try await work()
+    } catch let error as ExitCode {
+        throw error
+    } catch let error as ValidationError {
+        throw error
+    } catch {
+        printError("\(error)")
+        throw ExitCode(ExitStatus(error).rawValue)
+    }
+}
+
+/// Prints a line on standard error.
+func printError(_ message: String) {
+    writeToStandardError("wcodec: \(message)\n")
+}
+
+/// Writes to standard error without a buffer, which Swift 6 does not let two threads share.
+func writeToStandardError(_ text: String) {
+    let bytes = Array(text.utf8)
+    _ = write(STDERR_FILENO, bytes, bytes.count)
+}

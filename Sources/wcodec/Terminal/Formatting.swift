@@ -1,0 +1,61 @@
+import Glibc
+
+/// A number with that many digits after the point.
+func fixed(_ value: Double, _ digits: Int) -> String {
+    guard value.isFinite else { return value.isNaN ? "-" : value < 0 ? "-inf" : "inf" }
+    let scale = pow(10, Double(digits))
+    let scaled = (value.magnitude * scale).rounded()
+    guard scaled < 9e15 else { return "\(value)" }
+    let whole = Int(scaled)
+    let sign = value < 0 && whole > 0 ? "-" : ""
+    guard digits > 0 else { return sign + "\(whole)" }
+    let fraction = "\(whole % Int(scale))"
+    return sign + "\(whole / Int(scale))." + String(repeating: "0", count: digits - fraction.count) + fraction
+}
+
+/// A number with three significant digits, in powers of ten where it is small.
+func significant(_ value: Double) -> String {
+    guard value.isFinite, value != 0 else { return value == 0 ? "0" : "\(value)" }
+    let exponent = Int(log10(value.magnitude).rounded(.down))
+    if (-4...5).contains(exponent) { return fixed(value, max(2 - exponent, 0)) }
+    return fixed(value / pow(10, Double(exponent)), 2) + "e\(exponent)"
+}
+
+/// A whole number with separators of thousands.
+func grouped(_ value: Int) -> String {
+    var digits = String(value.magnitude)
+    var groups: [String] = []
+    while digits.count > 3 {
+        groups.insert(String(digits.suffix(3)), at: 0)
+        digits.removeLast(3)
+    }
+    return (value < 0 ? "-" : "") + ([digits] + groups).joined(separator: ",")
+}
+
+/// A size in the unit that suits it: 1 MB is 1,000,000 bytes.
+func size(_ bytes: Int) -> String {
+    switch bytes {
+    case ..<10_000: "\(grouped(bytes)) B"
+    case ..<1_000_000: "\(fixed(Double(bytes) / 1e3, 1)) KB"
+    case ..<1_000_000_000: "\(fixed(Double(bytes) / 1e6, 2)) MB"
+    default: "\(fixed(Double(bytes) / 1e9, 2)) GB"
+    }
+}
+
+/// `[128, 64, 3, 3]` as `128x64x3x3`.
+func dimensions(_ shape: [Int]) -> String {
+    shape.isEmpty ? "scalar" : shape.map(String.init).joined(separator: "x")
+}
+
+/// One thing or several.
+func count(_ number: Int, _ noun: String) -> String { "\(grouped(number)) \(noun)\(number == 1 ? "" : "s")" }
+
+/// Text for one line of a terminal: control characters of hostile names made visible.
+func printable(_ text: String) -> String {
+    String(String.UnicodeScalarView(text.unicodeScalars.map { scalar in
+        switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate: "\u{FFFD}"
+        default: scalar
+        }
+    }))
+}

@@ -1,0 +1,19 @@
+import Dispatch
+import Glibc
+
+/// Runs `work`, and cancels it on the first Ctrl-C or SIGTERM, so that temporary files are removed; a second one kills.
+func withInterruption<Result: Sendable>(_ work: @escaping @Sendable () async throws -> Result) async throws -> Result {
+    let task = Task { try await work() }
+    let sources = [SIGINT, SIGTERM].map { number in
+        signal(number, SIG_IGN)
+        let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+        source.setEventHandler {
+            task.cancel()
+            signal(number, SIG_DFL)
+        }
+        source.resume()
+        return source
+    }
+    defer { for source in sources { source.cancel() } }
+    return try await task.value
+}

@@ -1,0 +1,51 @@
+import Glibc
+import Synchronization
+import WeightArchive
+
+/// One line on a terminal's standard error that says how far the work is and when it will be done; silent elsewhere.
+final class ProgressLine: Sendable {
+    private let title: String
+    private let isShown: Bool
+    private let start = ContinuousClock.now
+    private let lastDrawn: Mutex<ContinuousClock.Instant?> = Mutex(nil)
+
+    init(_ title: String, quiet: Bool) {
+        self.title = title
+        isShown = !quiet && isatty(STDERR_FILENO) == 1
+    }
+
+    func show(_ progress: Progress) {
+        guard isShown, progress.total > 0 else { return }
+        let now = ContinuousClock.now
+        lastDrawn.withLock { last in
+            if let last, now - last < .milliseconds(100), progress.done < progress.total { return }
+            last = now
+            let part = Double(progress.done) / Double(progress.total)
+            let elapsed = (now - start) / .seconds(1)
+            let bar = String(repeating: "#", count: Int(part * 20)).padded(to: 20, with: "-")
+            let rate = elapsed > 0 ? fixed(Double(progress.done) / elapsed / 1e6, 1) : "-"
+            let left = progress.done > 0 ? clock(elapsed / part - elapsed) : "-:--"
+            writeToStandardError("\r\(title) [\(bar)] \(Int(part * 100)) %  \(rate) M weights/s  ETA \(left) \u{1B}[K")
+        }
+    }
+
+    /// Removes the line.
+    func clear() {
+        if isShown, lastDrawn.withLock({ $0 != nil }) { writeToStandardError("\r\u{1B}[K") }
+    }
+
+    private func clock(_ seconds: Double) -> String {
+        let whole = Int(seconds.rounded(.up))
+        return "\(whole / 60):" + "\(whole % 60)".padded(left: 2, with: "0")
+    }
+}
+
+extension String {
+    fileprivate func padded(to length: Int, with fill: Character) -> String {
+        self + String(repeating: fill, count: max(length - count, 0))
+    }
+
+    fileprivate func padded(left length: Int, with fill: Character) -> String {
+        String(repeating: fill, count: max(length - count, 0)) + self
+    }
+}
