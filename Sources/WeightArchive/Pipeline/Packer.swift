@@ -197,6 +197,8 @@ extension Packer {
                 meter.add(originals, restored.span)
             }
         }
+        // Pages that were read count as the process's memory until they are given back.
+        model.files[weights.tensor.extent.file].file.release(weights.tensor.extent.range)
         return LayerResult(
             codebook: codebook, hash: hasher.digest, crc: crc,
             statistics: LayerStatistics(

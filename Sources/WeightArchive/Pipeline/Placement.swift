@@ -14,7 +14,7 @@ enum Placement: Sendable {
         self =
             switch medium {
             case .image: .pictures(Tiling(image: geometry))
-            case .video: .pictures(try Tiling(geometry, block: block ?? BlockShape(frameFor: geometry)))
+            case .video: .pictures(try Tiling(video: geometry, block: block))
             case .audio: .track(AudioTiling(geometry))
             }
     }

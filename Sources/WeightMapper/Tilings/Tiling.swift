@@ -37,12 +37,6 @@ public struct Tiling: Sendable {
         frameCount = geometry.count == 0 ? 0 : matrices.count * extent.blocks(of: block)
     }
 
-    /// Claims 1, 4 and 5: each matrix of the layer as one picture, Nin (or Nfin * Kx) long and Nout (Nfout * Ky) wide.
-    public init(image geometry: LayerGeometry) {
-        // The whole layer is a block within its own bounds.
-        do { try self.init(geometry, block: BlockShape(whole: geometry)) } catch { preconditionFailure("\(error)") }
-    }
-
     /// Offsets of the weights in picture `frame`: the one at (x, y) is weight rows[y] + columns[x], or padding where that is
     /// `geometry.count` or more.
     func offsets(ofFrame frame: Int) -> (rows: [Int], columns: [Int]) {
