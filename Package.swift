@@ -70,6 +70,10 @@ let package = Package(
         tests("WeightMapperTests", ["WeightMapper"]),
         tests("CodecsTests", ["Codecs"]),
         tests("ModelFilesTests", ["ModelFiles"], resources: [.copy("Fixtures")]),
+        .target(name: "TestSupport", dependencies: ["CXXHash"], path: "Tests/TestSupport", swiftSettings: settings),
+        tests("WeightArchiveTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "TestSupport"]),
+        tests("EvaluationTests", ["Evaluation", "WeightArchive", "WeightMapper", "ModelFiles", "TestSupport"]),
+        tests("wcodecTests", ["wcodec", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,84 @@
+import CXXHash
+
+/// A stored ZIP as a list of entries, to be changed and written again.
+public struct StoredZip: Sendable {
+    public var entries: [(name: String, bytes: [UInt8])]
+
+    /// Reads the entries that a ZIP's directory lists, with the CRC-32 that it says they have.
+    ///
+    /// - Returns: `nil` for anything but a ZIP of stored entries.
+    public init?(_ file: [UInt8]) {
+        func number(_ offset: Int, _ size: Int) -> Int? {
+            guard offset >= 0, offset + size <= file.count else { return nil }
+            return (0..<size).reduce(0) { $0 | Int(file[offset + $1]) << (8 * $1) }
+        }
+        guard let end = stride(from: file.count - 22, through: 0, by: -1).first(where: { number($0, 4) == 0x0605_4b50 }),
+            let count = number(end + 10, 2), var at = number(end + 16, 4)
+        else { return nil }
+        entries = []
+        for _ in 0..<count {
+            guard number(at, 4) == 0x0201_4b50, number(at + 10, 2) == 0, let size = number(at + 24, 4),
+                let nameLength = number(at + 28, 2), let extra = number(at + 30, 2), let comment = number(at + 32, 2),
+                let local = number(at + 42, 4), let localName = number(local + 26, 2), let localExtra = number(local + 28, 2),
+                let crc = number(at + 16, 4)
+            else { return nil }
+            let start = local + 30 + localName + localExtra
+            guard start + size <= file.count else { return nil }
+            let bytes = Array(file[start..<start + size])
+            guard Int(crc32(bytes)) == crc else { return nil }
+            entries.append((String(decoding: file[at + 46..<at + 46 + nameLength], as: UTF8.self), bytes))
+            at += 46 + nameLength + extra + comment
+        }
+    }
+
+    /// The bytes of the entry of that name; setting `nil` removes it.
+    public subscript(_ name: String) -> [UInt8]? {
+        get { entries.first { $0.name == name }?.bytes }
+        set {
+            let index = entries.firstIndex { $0.name == name }
+            switch (index, newValue) {
+            case (let index?, let bytes?): entries[index].bytes = bytes
+            case (let index?, nil): entries.remove(at: index)
+            case (nil, let bytes?): entries.append((name, bytes))
+            case (nil, nil): break
+            }
+        }
+    }
+
+    /// The file, with a comment at its end.
+    public func bytes(comment: [UInt8]) -> [UInt8] {
+        var file: [UInt8] = []
+        var directory: [UInt8] = []
+        for (name, bytes) in entries {
+            let common =
+                littleEndian(UInt16(20)) + littleEndian(UInt16(0x800)) + [0, 0, 0, 0, 0x21, 0] + littleEndian(crc32(bytes))
+                + littleEndian(UInt32(bytes.count)) + littleEndian(UInt32(bytes.count))
+                + littleEndian(UInt16(name.utf8.count)) + [0, 0]
+            directory += [0x50, 0x4b, 1, 2, 20, 0] + common + [UInt8](repeating: 0, count: 10)
+            directory += littleEndian(UInt32(file.count)) + Array(name.utf8)
+            file += [0x50, 0x4b, 3, 4] + common + Array(name.utf8) + bytes
+        }
+        let end =
+            [0x50, 0x4b, 5, 6, 0, 0, 0, 0] + littleEndian(UInt16(entries.count)) + littleEndian(UInt16(entries.count))
+            + littleEndian(UInt32(directory.count)) + littleEndian(UInt32(file.count))
+            + littleEndian(UInt16(comment.count))
+        return file + directory + end + comment
+    }
+
+    /// The file as a packed one: its comment holds the hash of all that is before the hash.
+    public var packed: [UInt8] {
+        let prefix = Array("wcodec 1 xxh3-128 ".utf8)
+        var file = bytes(comment: prefix + [UInt8](repeating: 48, count: 32))
+        file.removeLast(32)
+        return file + Array(xxh3(file).utf8)
+    }
+}
+
+/// XXH3-128 as hexadecimal digits.
+public func xxh3(_ bytes: [UInt8]) -> String {
+    let hash = bytes.withUnsafeBytes { XXH3_128bits($0.baseAddress, $0.count) }
+    return [hash.high64, hash.low64].map { word in
+        let digits = String(word, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }.joined()
+}

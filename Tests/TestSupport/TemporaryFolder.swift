@@ -1,0 +1,56 @@
+import Foundation
+
+/// A folder of a test's own, removed with everything in it when the test lets go of it.
+public final class TemporaryFolder: Sendable {
+    /// Where it is.
+    public let path: String
+
+    public init() throws {
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent("wcodec-test-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        path = url.path
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    /// The path of a file in it.
+    public subscript(_ name: String) -> String { "\(path)/\(name)" }
+
+    /// Writes a file and returns its path.
+    @discardableResult
+    public func write(_ bytes: [UInt8], _ name: String) throws -> String {
+        try Data(bytes).write(to: URL(fileURLWithPath: self[name]))
+        return self[name]
+    }
+
+    /// Makes a folder in it and returns its path.
+    public func makeFolder(_ name: String) throws -> String {
+        try FileManager.default.createDirectory(atPath: self[name], withIntermediateDirectories: true)
+        return self[name]
+    }
+
+    /// Every file and folder in it, by path from here.
+    public var contents: [String] { (try? FileManager.default.subpathsOfDirectory(atPath: path).sorted()) ?? [] }
+}
+
+/// The bytes of a file.
+public func fileBytes(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path))) }
+
+/// The folder that holds what the build made: the tests, the program, the tests' resources.
+public let productsFolder: String = {
+    let executable = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+    return executable.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" }
+}()
+
+/// A model file that the tests of ModelFiles carry.
+public func modelFixture(_ name: String) -> String {
+    "\(productsFolder)/wcodec_ModelFilesTests.resources/Fixtures/\(name)"
+}
+
+/// Names of those model files that can be packed.
+public let modelFixtures = [
+    "legacy_checkpoint.pt", "legacy_dtypes.pt", "legacy_module.pt", "legacy_protocol3.pt", "legacy_protocol4.pt",
+    "legacy_protocol5.pt", "legacy_storage_views.pt", "legacy_tensor.pt", "legacy_views.pt",
+    "sharded/model.safetensors.index.json", "single.safetensors", "zip_checkpoint.pt", "zip_dtypes.pt", "zip_module.pt",
+    "zip_newer_dtypes.pt", "zip_protocol3.pt", "zip_protocol4.pt", "zip_protocol5.pt", "zip_tensor.pt", "zip_views.pt",
+]
