@@ -40,6 +40,20 @@ import Testing
         }
     }
 
+    /// Ut Video's encoder writes planes of two pixels as nothing.
+    @Test(arguments: ["ffv1", "utvideo"], [1, 4, 8])
+    func losslessVideoIsExactOnTheSmallestFrames(name: String, bits: Int) throws {
+        let codec = try CodecRegistry.codec(name)
+        for width in 1...5 {
+            for height in 1...5 {
+                for count in 1...4 {
+                    let frames = try Frames.weights(width, height, bits: bits, count: count)
+                    #expect(try frames.decode(frames.encode(codec), codec) == frames, "\(count) of \(width)x\(height)")
+                }
+            }
+        }
+    }
+
     @Test(arguments: Available.only(["h264", "hevc", "av1", "vp9"]), [4, 8, 10])
     func finerStepsComeCloser(name: String, bits: Int) throws {
         let frames = try Frames.weights(61, 45, bits: bits, count: 2)

@@ -26,5 +26,7 @@ extension VideoDesign {
         name: "utvideo", summary: "Ut Video, Huffman coding without prediction, three frames a picture (libavcodec)",
         parameters: [], encoder: "utvideo", decoders: ["utvideo"],
         options: { (_, _) in [("pred", "none"), ("slices", "1")] },
-        pixelFormats: [(8, AV_PIX_FMT_YUV444P)], planes: .three, justifiesLossless: true)
+        pixelFormats: [(8, AV_PIX_FMT_YUV444P)], planes: .three, justifiesLossless: true,
+        // The encoder writes planes of two pixels as nothing.
+        minimumSide: 2)
 }
