@@ -20,23 +20,35 @@ public struct EvaluationCommand: Sendable {
     /// - Throws: `EvaluationError.command` when it fails or prints no number.
     public func metric(of path: String) async throws -> Double {
         // The path may hold anything; in single quotes the shell takes it as it is.
-        let quoted = "'" + path.replacing("'", with: "'\\''") + "'"
+        let quoted = Self.quoted(path)
         let result = try await run(
-            .path("/bin/sh"), arguments: ["-c", command.replacing("{}", with: quoted)], output: .string(limit: 1 << 20),
+            .path("/bin/sh"), arguments: ["-c", command.replacing("{}", with: quoted)], output: .bytes(limit: 1 << 26),
             error: .currentStandardError)
         guard result.terminationStatus.isSuccess else {
             throw EvaluationError.command(command, expected: "exit status 0", found: "\(result.terminationStatus)")
         }
-        guard let number = Self.lastNumber(in: result.standardOutput) else {
+        // What is printed may be no text at all; numbers are found in it all the same.
+        let text = String(decoding: result.standardOutput.suffix(1 << 16), as: UTF8.self)
+        guard let number = Self.lastNumber(in: text) else {
             throw EvaluationError.command(command, expected: "a number on its standard output", found: "none")
         }
         return number
     }
 
-    /// The last number of a text: `accuracy: 0.97`, `CE=1.2e-3`, `97.5%`.
+    /// A path as the shell takes it for one word: in single quotes, those in it replaced.
+    private static func quoted(_ path: String) -> String {
+        // By bytes: a quote with an accent on it is one Character, and still ends a quotation.
+        let quote = UInt8(ascii: "'")
+        let escaped = path.utf8.flatMap { $0 == quote ? Array(#"'\''"#.utf8) : [$0] }
+        return "'" + String(decoding: escaped, as: UTF8.self) + "'"
+    }
+
+    /// The last number of a text: `accuracy: 0.97`, `CE=1.2e-3`, `97.5%`, and as a word of its own `nan` or `inf`.
     static func lastNumber(in text: String) -> Double? {
-        let numbers = text.matches(of: /[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?/)
-        return numbers.last.flatMap { Double($0.output) }
+        // Scalars, not Characters: an accent after a digit does not make it another one.
+        let number = /[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\b(?i:nan|inf|infinity)\b/
+            .matchingSemantics(.unicodeScalar)
+        return text.matches(of: number).last.flatMap { Double(String($0.output).lowercased()) }
     }
 }
 
