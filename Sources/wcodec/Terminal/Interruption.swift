@@ -4,7 +4,8 @@ import Glibc
 /// Runs `work`, and cancels it on the first Ctrl-C or SIGTERM, so that temporary files are removed; a second one kills.
 func withInterruption<Result: Sendable>(_ work: @escaping @Sendable () async throws -> Result) async throws -> Result {
     let task = Task { try await work() }
-    let sources = [SIGINT, SIGTERM].map { number in
+    let numbers = [SIGINT, SIGTERM]
+    let sources = numbers.map { number in
         signal(number, SIG_IGN)
         let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
         source.setEventHandler {
@@ -14,6 +15,10 @@ func withInterruption<Result: Sendable>(_ work: @escaping @Sendable () async thr
         source.resume()
         return source
     }
-    defer { for source in sources { source.cancel() } }
+    defer {
+        for source in sources { source.cancel() }
+        // Else this program, and any that it starts, could not be interrupted any more.
+        for number in numbers { signal(number, SIG_DFL) }
+    }
     return try await task.value
 }
