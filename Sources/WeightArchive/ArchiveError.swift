@@ -1,7 +1,9 @@
 /// What can go wrong between a model file and a packed file: one line that says where, what was expected, what was found.
 public enum ArchiveError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// A file could not be read or written.
+    /// A file could not be read.
     case io(path: String, reason: String)
+    /// A file could not be written.
+    case cannotWrite(path: String, reason: String)
     /// The output exists and may not be replaced.
     case exists(path: String)
     /// The file is no packed file, or of a version that this program does not know.
@@ -21,7 +23,7 @@ public enum ArchiveError: Error, Hashable, Sendable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .io(let path, let reason): "\(path): \(reason)"
+        case .io(let path, let reason), .cannotWrite(let path, let reason): "\(path): \(reason)"
         case .exists(let path): "\(path): exists already, expected a new name (--force replaces it)"
         case .notAnArchive(let path, let found): "\(path): expected a packed file (.wcz), found \(found)"
         case .damaged(let path, let part, let expected, let found):

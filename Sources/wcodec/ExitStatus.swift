@@ -24,7 +24,7 @@ enum ExitStatus: Int32 {
             case let error as ArchiveError:
                 switch error {
                 case .io: .unreadable
-                case .exists: .cannotCreate
+                case .exists, .cannotWrite: .cannotCreate
                 case .cancelled: .interrupted
                 case .notExact: .failure
                 case .notAnArchive, .damaged, .layer, .pattern, .option: .badInput
@@ -53,7 +53,8 @@ func reportingErrors(_ work: () async throws -> Void) async throws {
 
 /// Prints a line on standard error.
 func printError(_ message: String) {
-    writeToStandardError("wcodec: \(message)\n")
+    // Names of tensors and files are in it, and may hold anything.
+    writeToStandardError("wcodec: \(printable(message))\n")
 }
 
 /// Writes to standard error without a buffer, which Swift 6 does not let two threads share.

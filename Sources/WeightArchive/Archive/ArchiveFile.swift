@@ -21,12 +21,16 @@ final class ArchiveWriter {
     /// Names with the place of their bytes in the spool, in the order of the archive.
     private var entries: [(name: String, offset: Int, length: Int)] = []
 
-    /// - Throws: `ArchiveError.exists` or `.io`.
-    init(_ path: String, force: Bool) throws(ArchiveError) {
-        output = try AtomicFile(path, force: force)
+    /// - Parameters:
+    ///   - path: the packed file's name.
+    ///   - force: whether a file of that name is replaced.
+    ///   - inputs: files that are packed, which it must not replace.
+    /// - Throws: `ArchiveError.exists` or `.cannotWrite`.
+    init(_ path: String, force: Bool, inputs: [String]) throws(ArchiveError) {
+        output = try AtomicFile(path, force: force, inputs: inputs)
         let name = output.temporary + ".spool"
         spool = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard spool >= 0 else { throw .io(path: output.folder, reason: systemMessage()) }
+        guard spool >= 0 else { throw .cannotWrite(path: output.folder, reason: systemMessage()) }
         unlink(name)
     }
 
@@ -85,7 +89,7 @@ final class ArchiveWriter {
     func finish() throws(ArchiveError) -> Int {
         var code: Int32 = 0
         guard let archive = zip_open(output.temporary, ZIP_CREATE | ZIP_EXCL, &code) else {
-            throw .io(path: output.path, reason: zipMessage(code))
+            throw .cannotWrite(path: output.path, reason: zipMessage(code))
         }
         do throws(ArchiveError) {
             for entry in entries { try add(entry, to: archive) }
@@ -125,7 +129,7 @@ final class ArchiveWriter {
     }
 
     private func failure(_ archive: OpaquePointer) -> ArchiveError {
-        .io(path: output.path, reason: String(cString: zip_strerror(archive)))
+        .cannotWrite(path: output.path, reason: String(cString: zip_strerror(archive)))
     }
 }
 

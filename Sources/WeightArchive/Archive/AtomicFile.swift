@@ -13,8 +13,12 @@ final class AtomicFile {
     private let force: Bool
     private var isCommitted = false
 
-    /// - Throws: `ArchiveError.exists` when the path exists and `force` is false.
-    init(_ path: String, force: Bool) throws(ArchiveError) {
+    /// - Parameters:
+    ///   - path: the name it will have.
+    ///   - force: whether a file of that name is replaced.
+    ///   - inputs: files that the work reads, which it must not replace.
+    /// - Throws: `ArchiveError.exists` when the path exists and `force` is false, `.cannotWrite`.
+    init(_ path: String, force: Bool, inputs: [String] = []) throws(ArchiveError) {
         self.path = path
         self.force = force
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
@@ -22,15 +26,25 @@ final class AtomicFile {
         let parent = parts.dropLast().joined(separator: "/")
         folder = parts.count == 1 ? "." : parent.isEmpty ? "/" : parent
         guard !name.isEmpty, name != ".", name != ".." else {
-            throw .io(path: path, reason: "expected the name of a file to write")
+            throw .cannotWrite(path: path, reason: "expected the name of a file to write")
         }
-        temporary = "\(folder)/.\(name.prefix(200)).\(getpid())-\(UInt32.random(in: 0 ... .max)).partial"
+        // A name of its own: with more than the output's it could be longer than a file's name may be.
+        temporary = "\(folder)/.wcodec-\(getpid())-\(UInt64.random(in: 0 ... .max)).partial"
         var status = stat()
         if lstat(path, &status) == 0 {
             guard force else { throw .exists(path: path) }
-            guard status.st_mode & S_IFMT != S_IFDIR else { throw .io(path: path, reason: "is a directory") }
+            guard status.st_mode & S_IFMT != S_IFDIR else { throw .cannotWrite(path: path, reason: "is a directory") }
         }
-        guard access(folder, W_OK | X_OK) == 0 else { throw .io(path: folder, reason: systemMessage()) }
+        // Whatever it is called: a link to an input is as good as its name.
+        var target = stat()
+        if stat(path, &target) == 0 {
+            for input in inputs {
+                guard stat(input, &status) != 0 || (status.st_dev, status.st_ino) != (target.st_dev, target.st_ino) else {
+                    throw .cannotWrite(path: path, reason: "expected another file than the input, found \(input)")
+                }
+            }
+        }
+        guard access(folder, W_OK | X_OK) == 0 else { throw .cannotWrite(path: folder, reason: systemMessage()) }
     }
 
     deinit {
@@ -40,7 +54,7 @@ final class AtomicFile {
     /// Opens the temporary file for writing; the caller closes it.
     func create() throws(ArchiveError) -> Int32 {
         let file = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-        guard file >= 0 else { throw .io(path: path, reason: systemMessage()) }
+        guard file >= 0 else { throw .cannotWrite(path: path, reason: systemMessage()) }
         return file
     }
 
@@ -51,10 +65,10 @@ final class AtomicFile {
     @discardableResult
     func commit(_ complete: (Int32, Int) throws(ArchiveError) -> Void = { (_, _) in }) throws(ArchiveError) -> Int {
         let file = open(temporary, O_RDWR | O_CLOEXEC)
-        guard file >= 0 else { throw .io(path: path, reason: systemMessage()) }
+        guard file >= 0 else { throw .cannotWrite(path: path, reason: systemMessage()) }
         defer { close(file) }
         var status = stat()
-        guard fstat(file, &status) == 0 else { throw .io(path: path, reason: systemMessage()) }
+        guard fstat(file, &status) == 0 else { throw .cannotWrite(path: path, reason: systemMessage()) }
         try complete(file, Int(status.st_size))
         // A link does not replace a file that came into being meanwhile; not every file system has links.
         if !force, link(temporary, path) == 0 {
@@ -62,7 +76,7 @@ final class AtomicFile {
         } else if !force, errno == EEXIST {
             throw .exists(path: path)
         } else {
-            guard rename(temporary, path) == 0 else { throw .io(path: path, reason: systemMessage()) }
+            guard rename(temporary, path) == 0 else { throw .cannotWrite(path: path, reason: systemMessage()) }
         }
         isCommitted = true
         return Int(status.st_size)
@@ -78,7 +92,7 @@ func writeFully(_ file: Int32, _ bytes: UnsafeRawBufferPointer, at offset: Int, 
     while done < bytes.count {
         let wrote = pwrite(file, bytes.baseAddress.map { $0 + done }, bytes.count - done, offset + done)
         if wrote < 0, errno == EINTR { continue }
-        guard wrote > 0 else { throw .io(path: path, reason: systemMessage()) }
+        guard wrote > 0 else { throw .cannotWrite(path: path, reason: systemMessage()) }
         done += wrote
     }
 }
@@ -91,9 +105,16 @@ func readFully(_ file: Int32, _ bytes: inout [UInt8], at offset: Int, path: Stri
 
 /// Writes a file that appears whole under its name or not at all.
 ///
-/// - Throws: `ArchiveError.exists` when it exists and `force` is false, `.io`.
-public func writeAtomically(_ bytes: [UInt8], to path: String, force: Bool) throws(ArchiveError) {
-    let file = try AtomicFile(path, force: force)
+/// - Parameters:
+///   - bytes: its content.
+///   - path: its name.
+///   - force: whether a file of that name is replaced.
+///   - inputs: files that the bytes come from, which are never replaced.
+/// - Throws: `ArchiveError.exists` when it exists and `force` is false, `.cannotWrite`.
+public func writeAtomically(
+    _ bytes: [UInt8], to path: String, force: Bool, inputs: [String] = []
+) throws(ArchiveError) {
+    let file = try AtomicFile(path, force: force, inputs: inputs)
     let descriptor = try file.create()
     defer { close(descriptor) }
     try withBytes(of: bytes) { bytes throws(ArchiveError) in try writeFully(descriptor, bytes, at: 0, path: path) }

@@ -98,7 +98,7 @@ public struct Packer: Sendable {
     /// - Returns: sizes and the contents, layer by layer.
     /// - Throws: `ArchiveError`; then no output exists.
     public func pack(to path: String, progress: ProgressHandler = { _ in }) async throws -> PackResult {
-        let writer = try ArchiveWriter(path, force: options.force)
+        let writer = try ArchiveWriter(path, force: options.force, inputs: model.files.map(\.file.path))
         let largest = model.tensors.map(\.extent.length).max() ?? 0
         var spooled: [[ArchiveWriter.Spooled]] = Array(repeating: [], count: groups.count)
         var results: [GroupResult?] = Array(repeating: nil, count: groups.count)

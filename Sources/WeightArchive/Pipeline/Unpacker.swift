@@ -28,13 +28,13 @@ public struct Unpacker: Sendable {
             if lstat(path, &status) == 0 {
                 guard force else { throw ArchiveError.exists(path: path) }
             } else {
-                guard mkdir(path, 0o777) == 0 else { throw ArchiveError.io(path: path, reason: systemMessage()) }
+                guard mkdir(path, 0o777) == 0 else { throw ArchiveError.cannotWrite(path: path, reason: systemMessage()) }
                 madeFolder = true
             }
         }
         do {
             let outputs = try names.map { name throws(ArchiveError) in
-                try AtomicFile(isFolder ? "\(path)/\(name)" : path, force: force)
+                try AtomicFile(isFolder ? "\(path)/\(name)" : path, force: force, inputs: [packed.path])
             }
             try await restore(to: outputs, threads: threads, progress)
             for output in outputs { try output.commit() }
@@ -52,7 +52,7 @@ public struct Unpacker: Sendable {
         for (output, file) in zip(outputs, manifest.source.files) {
             descriptors.append(try output.create())
             guard ftruncate(descriptors[descriptors.count - 1], file.size) == 0 else {
-                throw ArchiveError.io(path: output.path, reason: systemMessage())
+                throw ArchiveError.cannotWrite(path: output.path, reason: systemMessage())
             }
         }
         try writeSkeletons(outputs, descriptors)

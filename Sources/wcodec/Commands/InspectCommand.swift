@@ -65,7 +65,7 @@ struct InspectCommand: AsyncParsableCommand {
         for (index, picture) in pictures.enumerated() {
             // One picture for each matrix: gates.0.png, gates.1.png…
             let path = pictures.count == 1 ? output : replacingExtension(output, with: "\(index).png")
-            try writeAtomically(picture, to: path, force: force)
+            try writeAtomically(picture, to: path, force: force, inputs: [file])
             print(printable(path))
         }
     }

@@ -171,7 +171,7 @@ struct TemporaryFolder {
             try FileManager.default.createDirectory(
                 atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
         } catch {
-            throw ArchiveError.io(path: path, reason: "cannot be created")
+            throw ArchiveError.cannotWrite(path: path, reason: "cannot be created")
         }
     }
 
