@@ -83,8 +83,10 @@ public struct ArchiveSummary: Sendable {
         var layers: [LayerSummary] = []
         var kept: [KeptTensor] = []
         for tensor in manifest.tensors {
-            let weights = tensor.shape.reduce(1, *)
-            let bytes = weights * (DType(rawValue: tensor.dtype).bitWidth ?? 0) / 8
+            let file = manifest.source.files[tensor.at[0]].size
+            let bits = DType(rawValue: tensor.dtype).bitWidth ?? 0
+            let bytes = byteCount(tensor.shape, bits: bits, atMost: file)
+            let weights = tensor.packed == nil || bits == 0 ? 0 : bytes * 8 / bits
             guard let packed = tensor.packed else {
                 let reason = tensor.kept ?? ""
                 kept.append(
@@ -107,4 +109,16 @@ public struct ArchiveSummary: Sendable {
         self.layers = layers
         self.kept = kept
     }
+}
+
+/// Bytes of a tensor in its file. Views may repeat theirs, and an empty tensor's other sizes may be anything.
+private func byteCount(_ shape: [Int], bits: Int, atMost limit: Int) -> Int {
+    guard !shape.contains(0) else { return 0 }
+    var total = bits
+    for size in shape {
+        let (product, overflow) = total.multipliedReportingOverflow(by: size)
+        guard !overflow else { return limit }
+        total = product
+    }
+    return min(total / 8, limit)
 }

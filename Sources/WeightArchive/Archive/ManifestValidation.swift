@@ -49,10 +49,6 @@ struct ValidManifest: Sendable {
             }
             if tensor.inSkeleton != true, !extent.isEmpty { stored[tensor.at[0], default: []].append(extent) }
         }
-        var exactBytes = 0
-        for (tensor, bytes) in zip(manifest.tensors, byteCounts) where tensor.kept != nil && tensor.inSkeleton != true {
-            exactBytes += bytes
-        }
         for (index, file) in files.enumerated() {
             let extents = stored[index, default: []]
             guard zip(extents, extents.dropFirst()).allSatisfy({ $0.upperBound <= $1.lowerBound }) else {
@@ -64,9 +60,16 @@ struct ValidManifest: Sendable {
                 throw damaged("skeleton of \(file.name)", "\(rest) bytes", found.map { "\($0) bytes" } ?? "none")
             }
         }
+        // Each tensor lies in its file and apart from the others; but there may be several files of any size.
+        var exactBytes = 0
+        for (tensor, bytes) in zip(manifest.tensors, byteCounts) where tensor.kept != nil && tensor.inSkeleton != true {
+            let (sum, overflow) = exactBytes.addingReportingOverflow(bytes)
+            guard !overflow else { throw damaged(EntryName.exact, "sizes that can be added", "\(bytes) bytes more") }
+            exactBytes = sum
+        }
         if exactBytes > 0 {
             let found = try reader.size(of: EntryName.exact) ?? 0
-            guard manifest.exact != nil, found >= exactBytes + 8 else {
+            guard manifest.exact != nil, found - 8 >= exactBytes else {
                 throw damaged(EntryName.exact, "\(exactBytes) bytes of tensors", "\(found)")
             }
         }
@@ -79,6 +82,7 @@ struct ValidManifest: Sendable {
     private static func extent(
         of tensor: Manifest.Tensor, _ files: [Manifest.File], error: (String) -> ArchiveError
     ) throws(ArchiveError) -> Range<Int> {
+        // What lies in the skeleton may be of a type unknown here, or a view that repeats its bytes.
         var bits = tensor.packed == nil && tensor.inSkeleton == true ? 0 : DType(rawValue: tensor.dtype).bitWidth
         if tensor.packed != nil, !DType(rawValue: tensor.dtype).isPackableFloat { bits = nil }
         guard let bits, tensor.at.count == 2, files.indices.contains(tensor.at[0]), tensor.at[1] >= 0 else {
@@ -107,11 +111,15 @@ struct ValidManifest: Sendable {
         }
         var groups: [StreamGroup] = []
         var stream = 0
+        for tensor in manifest.tensors where (tensor.packed?.bytes ?? 0) < 0 || (tensor.packed?.bytes ?? 0) > reader.size {
+            throw damaged("tensor \(tensor.name)", "a share of \(reader.size) bytes", "\(tensor.packed?.bytes ?? 0)")
+        }
         let packed = manifest.tensors.enumerated().filter { $1.packed != nil }
             .sorted { ($0.1.packed?.stream ?? 0, $0.1.packed?.frame ?? 0) < ($1.1.packed?.stream ?? 0, $1.1.packed?.frame ?? 0) }
         var open: (frames: Int, total: Int)?
         for (index, tensor) in packed {
             guard let layer = tensor.packed else { continue }
+            try checkEvidence(layer, tensor, index, manifest, reader)
             let placed = try place(layer, tensor, index, medium)
             let count = placed.placement.frameCount
             guard layer.frames == count else {
@@ -162,6 +170,37 @@ struct ValidManifest: Sendable {
         return groups
     }
 
+    /// Refuses a layer of more weights than the frames of its streams have samples, before anything of its size is made.
+    private static func checkEvidence(
+        _ packed: Manifest.Packed, _ tensor: Manifest.Tensor, _ index: Int, _ manifest: Manifest, _ reader: ArchiveReader
+    ) throws {
+        func refuse(_ expected: String, _ found: String) -> ArchiveError {
+            .damaged(path: reader.path, part: "manifest: tensor \(tensor.name)", expected: expected, found: found)
+        }
+        let streams = manifest.streams.count
+        guard (0..<streams).contains(packed.stream), packed.frames > 0 else {
+            throw refuse("frames of one of \(streams) streams", "\(packed.frames) of stream \(packed.stream)")
+        }
+        let count = tensor.shape.contains(0) ? 0 : tensor.shape.reduce(1, *)
+        let stream = manifest.streams[packed.stream]
+        let format = try FrameFormat(width: stream.width, height: stream.height, bitDepth: stream.bits)
+        let (samples, overflow) = format.sampleCount.multipliedReportingOverflow(by: packed.frames)
+        let inStreams = manifest.medium == Medium.image.rawValue ? packed.frames : 1
+        guard !overflow, count <= samples, streams - packed.stream >= inStreams else {
+            throw refuse("at most \(samples) weights in \(packed.frames) frames", "\(count)")
+        }
+        // Deflate and FLAC do not get beyond this; videos may repeat a frame for little more than its header.
+        let limit = manifest.medium == Medium.video.rawValue ? samplesPerByte : 1 << 14
+        let bytes = try manifest.streams[packed.stream..<packed.stream + inStreams].reduce(0) {
+            try $0 + (reader.size(of: $1.entry) ?? 0)
+        }
+        guard count / limit <= bytes else { throw refuse("as many weights as \(bytes) bytes can hold", "\(count)") }
+        let codec = try CodecRegistry.codec(stream.codec).description
+        guard format.width <= codec.maximumWidth, format.height <= codec.maximumHeight else {
+            throw refuse("frames that \(codec.name) can hold", "\(format.width)x\(format.height)")
+        }
+    }
+
     private static func place(
         _ packed: Manifest.Packed, _ tensor: Manifest.Tensor, _ index: Int, _ medium: Medium
     ) throws(ArchiveError) -> PlacedLayer {
@@ -175,7 +214,8 @@ struct ValidManifest: Sendable {
                 }
                 return LayerGeometry.Axis(role, axis.count)
             }
-            let count = tensor.shape.reduce(1, *)
+            // Sizes beside a zero may be of any size.
+            let count = tensor.shape.contains(0) ? 0 : tensor.shape.reduce(1, *)
             guard count > 0 else { throw MapperError.parameters(expected: "weights", found: "none") }
             let geometry = try LayerGeometry(kind: kind, axes: axes, count: count)
             var block: BlockShape?

@@ -42,7 +42,9 @@ public struct PackedModel: Sendable {
         if let blob = manifest.parameters {
             let stream = try reader.read(EntryName.parameters)
             try stream.withUnsafeBytes { try expect(blob.hash, Hasher128.hash($0), EntryName.parameters, path) }
-            guard blob.width > 0, blob.height > 0, stream.count > (blob.width / 8192 + 1) * blob.height / 8192 else {
+            // Deflate does not get 8192 gray pixels into less than a byte.
+            let (pixels, overflow) = blob.width.multipliedReportingOverflow(by: blob.height)
+            guard blob.width > 0, blob.height > 0, !overflow, pixels / 8192 <= stream.count else {
                 throw ArchiveError.damaged(
                     path: path, part: EntryName.parameters, expected: "an image of its size", found: "\(stream.count) bytes")
             }
@@ -168,7 +170,7 @@ func layerPictures<Bin: BinScalar>(_ bins: Span<Bin>, _ geometry: LayerGeometry,
 /// - Throws: `ArchiveError.layer` for a tensor that cannot be packed.
 public func pictures(of name: String, in model: ModelFile, _ options: PackOptions) throws -> [[UInt8]] {
     var options = options
-    options.include.append("^" + NSRegularExpressionEscape(name) + "$")
+    options.include.append(#"^\Q"# + name.replacing(#"\E"#, with: #"\E\\E\Q"#) + #"\E$"#)
     let tensors = try select(model, options)
     guard let tensor = tensors.first(where: { $0.record.name == name || $0.aliases.contains(name) }) else {
         throw ArchiveError.option("\(model.path): expected the name of a tensor, found '\(name)'")
@@ -191,9 +193,4 @@ public func pictures(of name: String, in model: ModelFile, _ options: PackOption
         return try layerPictures(bins.span, geometry, bits: tensor.bits)
     }
     return tensor.bits <= 8 ? try make(UInt8.self) : try make(UInt16.self)
-}
-
-/// A regular expression that matches `text` and nothing else.
-private func NSRegularExpressionEscape(_ text: String) -> String {
-    text.map { $0.isLetter || $0.isNumber || $0 == "_" ? "\($0)" : "\\\($0)" }.joined()
 }
