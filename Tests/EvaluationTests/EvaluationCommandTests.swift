@@ -17,7 +17,7 @@ struct EvaluationCommandTests {
         #expect(EvaluationCommand.lastNumber(in: text) == metric)
     }
 
-    @Test(arguments: ["", "\n", "none", "-", ".", "e5", "+.e", "informal", "nanny", "٣"])
+    @Test(arguments: ["", "\n", "none", "-", ".", "+.e", "informal", "nanny", "٣"])
     func otherTextIsNoMetric(text: String) {
         #expect(EvaluationCommand.lastNumber(in: text) == nil)
     }
@@ -68,7 +68,9 @@ struct EvaluationCommandTests {
     }
 
     @Test func muchOutputIsRead() async throws {
-        #expect(try await EvaluationCommand("yes 'epoch 1 loss 2' | head -c 3000000; echo 0.125 # {}").metric(of: "x") == 0.125)
+        #expect(
+            try await EvaluationCommand("yes 'epoch 1 loss 2' | head -c 3000000; echo 0.125 # {}").metric(of: "x")
+                == 0.125)
     }
 
     @Test func lossesFollowTheDirectionOfTheMetric() {
@@ -86,7 +88,9 @@ struct EvaluationCommandTests {
 
     @Test func limitsAreInTheMetricsUnitOrRelative() throws {
         let change = MetricChange(before: 0.5, after: 0.49, higherIsBetter: true)
-        for (text, isAccepted) in [("0.005", false), ("0.011", true), ("1%", false), ("2.1%", true), ("0", false), ("-1", false)] {
+        for (text, isAccepted) in [
+            ("0.005", false), ("0.011", true), ("1%", false), ("2.1%", true), ("0", false), ("-1", false),
+        ] {
             #expect(try #require(LossLimit(text)).accepts(change) == isAccepted, "\(text)")
         }
         let better = MetricChange(before: 0.5, after: 0.6, higherIsBetter: true)

@@ -15,7 +15,8 @@ struct ModelComparisonTests {
     private func compare(_ a: [UInt8], _ b: [UInt8]) throws -> ModelComparison {
         let folder = try TemporaryFolder()
         return try ModelComparison(
-            ModelFiles.open(try folder.write(a, "a.safetensors")), ModelFiles.open(try folder.write(b, "b.safetensors")))
+            ModelFiles.open(try folder.write(a, "a.safetensors")), ModelFiles.open(try folder.write(b, "b.safetensors"))
+        )
     }
 
     @Test func aModelIsIdenticalToItself() throws {

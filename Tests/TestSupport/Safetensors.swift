@@ -52,7 +52,8 @@ public struct Safetensors: Sendable {
             }.joined()
             let end = offset + tensor.bytes.count
             entries.append(
-                #""\#(name)":{"dtype":"\#(tensor.dtype)","shape":\#(tensor.shape),"data_offsets":[\#(offset),\#(end)]}"#)
+                #""\#(name)":{"dtype":"\#(tensor.dtype)","shape":\#(tensor.shape),"data_offsets":[\#(offset),\#(end)]}"#
+            )
             offset = end
         }
         let json = "{" + entries.joined(separator: ",") + "}"

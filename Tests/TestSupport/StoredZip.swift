@@ -12,14 +12,16 @@ public struct StoredZip: Sendable {
             guard offset >= 0, offset + size <= file.count else { return nil }
             return (0..<size).reduce(0) { $0 | Int(file[offset + $1]) << (8 * $1) }
         }
-        guard let end = stride(from: file.count - 22, through: 0, by: -1).first(where: { number($0, 4) == 0x0605_4b50 }),
+        guard
+            let end = stride(from: file.count - 22, through: 0, by: -1).first(where: { number($0, 4) == 0x0605_4b50 }),
             let count = number(end + 10, 2), var at = number(end + 16, 4)
         else { return nil }
         entries = []
         for _ in 0..<count {
             guard number(at, 4) == 0x0201_4b50, number(at + 10, 2) == 0, let size = number(at + 24, 4),
                 let nameLength = number(at + 28, 2), let extra = number(at + 30, 2), let comment = number(at + 32, 2),
-                let local = number(at + 42, 4), let localName = number(local + 26, 2), let localExtra = number(local + 28, 2),
+                let local = number(at + 42, 4), let localName = number(local + 26, 2),
+                let localExtra = number(local + 28, 2),
                 let crc = number(at + 16, 4)
             else { return nil }
             let start = local + 30 + localName + localExtra
@@ -51,7 +53,8 @@ public struct StoredZip: Sendable {
         var directory: [UInt8] = []
         for (name, bytes) in entries {
             let common =
-                littleEndian(UInt16(20)) + littleEndian(UInt16(0x800)) + [0, 0, 0, 0, 0x21, 0] + littleEndian(crc32(bytes))
+                littleEndian(UInt16(20)) + littleEndian(UInt16(0x800)) + [0, 0, 0, 0, 0x21, 0]
+                + littleEndian(crc32(bytes))
                 + littleEndian(UInt32(bytes.count)) + littleEndian(UInt32(bytes.count))
                 + littleEndian(UInt16(name.utf8.count)) + [0, 0]
             directory += [0x50, 0x4b, 1, 2, 20, 0] + common + [UInt8](repeating: 0, count: 10)

@@ -51,14 +51,13 @@ struct DefaultBitsTests {
     }
 
     @Test func theNumberOfBitsFollowsTheSpread() {
-        // Half the median deviation is 0.5 and the range r: 2^n >= 2 r / 1.
+        // Half the median deviation is 1 and the range r, so intervals are narrow enough where 2^n >= r.
         func channel(_ range: Float) -> [Float] { (0..<128).map { $0 == 0 ? range - 1 : $0 % 2 == 0 ? 1 : -1 } }
         #expect(bitsThatResolve([channel(2)], atLeast: 8) == 8)
-        #expect(bitsThatResolve([channel(2)], atLeast: 1) >= 2)
         #expect(bitsThatResolve([channel(0x1p20)], atLeast: 8) == 12)
         #expect(bitsThatResolve([channel(0x1p20)], atLeast: 8, atMost: 16) == 16)
         let answers = (1...20).map { bitsThatResolve([channel(Float(1 << $0))], atLeast: 1, atMost: 16) }
-        #expect(answers == answers.sorted() && Set(answers).count > 8)
+        #expect(answers == (1...20).map { min($0, 16) })
         // One channel in a hundred and fifty may be lost.
         #expect(bitsThatResolve([channel(0x1p20)] + Array(repeating: channel(2), count: 149), atLeast: 8) == 8)
         #expect(bitsThatResolve([], atLeast: 8) == 8)

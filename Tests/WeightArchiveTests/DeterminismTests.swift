@@ -10,7 +10,9 @@ struct DeterminismTests {
         let first = try TemporaryFolder()
         let second = try TemporaryFolder()
         var packed: [[UInt8]] = []
-        for (folder, name, threads) in [(first, "a.wcz", 1), (first, "b.wcz", 1), (first, "c", 2), (second, "d.wcz", 7)] {
+        for (folder, name, threads) in [
+            (first, "a.wcz", 1), (first, "b.wcz", 1), (first, "c", 2), (second, "d.wcz", 7),
+        ] {
             let model = try folder.write(everyKind.bytes, "model.safetensors")
             try await pack(model, to: folder[name]) {
                 $0.medium = medium

@@ -15,13 +15,16 @@ struct RoundTripTests {
         let reconstruction: Reconstruction
         var testDescription: String { "\(medium) \(bits) \(range) \(reconstruction)" }
 
-        /// A bin's mean lies anywhere in its interval, its middle half an interval from either end.
-        var slack: Double { reconstruction == .middle ? 0.5 : 1 }
+        /// A bin's mean lies anywhere in its interval, its middle half an interval from either end; a thousandth for the
+        /// rounding of float32, which 65,536 intervals come close to.
+        var slack: Double { (reconstruction == .middle ? 0.5 : 1) + 0.001 }
 
         static let all = Medium.allCases.flatMap { medium in
             [1, 4, 8, 10, 16].flatMap { bits in
                 RangeScope.allCases.flatMap { range in
-                    Reconstruction.allCases.map { Setting(medium: medium, bits: bits, range: range, reconstruction: $0) }
+                    Reconstruction.allCases.map {
+                        Setting(medium: medium, bits: bits, range: range, reconstruction: $0)
+                    }
                 }
             }
         }
@@ -55,7 +58,9 @@ struct RoundTripTests {
             $0.include = [""]
         }
         let packed = try PackedModel(folder["m.wcz"])
-        #expect(!packed.summary.layers.isEmpty)
+        // Two of the fixtures hold nothing but views, and types that are kept.
+        let isKept = ["legacy_storage_views.pt", "zip_newer_dtypes.pt"].contains(file)
+        #expect(packed.summary.layers.isEmpty == isKept)
         try await unpack(folder["m.wcz"], to: folder["restored"])
         let restored = original.files.count == 1 ? folder["restored"] : folder["restored/\(original.files[0].name)"]
         try expectFaithful(original, restored, packed)
@@ -128,7 +133,8 @@ struct RoundTripTests {
     func modelsWithoutLayersComeBackAsTheyAre(tensors: Int) async throws {
         let folder = try TemporaryFolder()
         let kept: [Safetensors.Tensor] = [
-            .weights("bias", [2000], seed: 1), .init("empty", "F32", [4, 0], []), .init("ids", "I32", [2], [1, 0, 0, 0, 2, 0, 0, 0]),
+            .weights("bias", [2000], seed: 1), .init("empty", "F32", [4, 0], []),
+            .init("ids", "I32", [2], [1, 0, 0, 0, 2, 0, 0, 0]),
         ]
         let bytes = Safetensors(Array(kept.prefix(tensors))).bytes
         let model = try folder.write(bytes, "m.safetensors")
@@ -147,7 +153,9 @@ struct RoundTripTests {
 
     @Test func namesThatNoFileSystemTakesAreHarmless() async throws {
         let folder = try TemporaryFolder()
-        let names = ["../../up", "a/b", "A/B", "", ".", "con\u{7}", "💾", String(repeating: "n", count: 400), "a\nb", "__proto__"]
+        let names = [
+            "../../up", "a/b", "A/B", "", ".", "con\u{7}", "💾", String(repeating: "n", count: 400), "a\nb", "__proto__",
+        ]
         let model = Safetensors(names.enumerated().map { .weights($1, [32, 32], seed: UInt64($0 + 40)) })
         let path = try folder.write(model.bytes, "m.safetensors")
         try await pack(path, to: folder["m.wcz"])

@@ -14,7 +14,9 @@ struct ProgramResult: Sendable {
 }
 
 /// Runs the built program in a folder, its outputs going to files and its input empty.
-func wcodec(_ arguments: String..., in folder: TemporaryFolder, environment: [String: String] = [:]) async throws -> ProgramResult {
+func wcodec(_ arguments: String..., in folder: TemporaryFolder, environment: [String: String] = [:]) async throws
+    -> ProgramResult
+{
     try await run("\(productsFolder)/wcodec", arguments, in: folder, environment)
 }
 

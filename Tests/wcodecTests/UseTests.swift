@@ -63,7 +63,8 @@ struct UseTests {
     @Test func aPipeGetsPlainLines() async throws {
         let folder = try await sampleFolder()
         for command in [
-            "pack model.safetensors", "report model.wcz", "inspect model.wcz", "inspect model.safetensors", "unpack model.wcz",
+            "pack model.safetensors", "report model.wcz", "inspect model.wcz", "inspect model.safetensors",
+            "unpack model.wcz",
             "verify model.safetensors model.wcz", "codecs", "codecs -v", "report model.wcz --csv",
         ] {
             let result = try await shell("$wcodec \(command) 2>&1 | cat", in: folder)
@@ -75,7 +76,9 @@ struct UseTests {
 
     @Test func quietSaysNothing() async throws {
         let folder = try await sampleFolder()
-        for command in ["pack model.safetensors -q", "unpack model.wcz --quiet", "verify model.safetensors model.wcz -q"] {
+        for command in [
+            "pack model.safetensors -q", "unpack model.wcz --quiet", "verify model.safetensors model.wcz -q",
+        ] {
             let result = try await shell("$wcodec \(command)", in: folder)
             #expect(result.status == 0 && result.output.isEmpty && result.error.isEmpty, "\(command)")
         }
@@ -84,7 +87,8 @@ struct UseTests {
     @Test func thePackedFileDoesNotDependOnThreads() async throws {
         let folder = try await sampleFolder()
         for threads in ["1", "2", "7"] {
-            let result = try await wcodec("pack", "model.safetensors", "--threads", threads, "-o", "\(threads).wcz", in: folder)
+            let result = try await wcodec(
+                "pack", "model.safetensors", "--threads", threads, "-o", "\(threads).wcz", in: folder)
             #expect(result.status == 0)
         }
         #expect(try fileBytes(folder["1.wcz"]) == fileBytes(folder["2.wcz"]))
@@ -111,7 +115,8 @@ struct UseTests {
             #expect(result.errorLines.count == (status == 0 ? 0 : 1))
         }
         let better = try await wcodec(
-            "verify", "model.safetensors", "model.wcz", "--eval", eval, "--max-loss", "0", "--lower-is-better", in: folder)
+            "verify", "model.safetensors", "model.wcz", "--eval", eval, "--max-loss", "0", "--lower-is-better",
+            in: folder)
         #expect(better.status == 0)
         #expect(folder.contents == ["model.safetensors", "model.wcz"])
     }
@@ -126,7 +131,8 @@ struct UseTests {
         let folder = try await sampleFolder(packed: true)
         // Signals that the program ignores would be ignored by what it starts, too.
         let result = try await shell(
-            "$wcodec verify model.safetensors model.wcz --eval 'grep SigIgn /proc/self/status >> seen; echo 1 # {}'", in: folder)
+            "$wcodec verify model.safetensors model.wcz --eval 'grep SigIgn /proc/self/status >> seen; echo 1 # {}'",
+            in: folder)
         #expect(result.status == 0)
         let masks = String(decoding: try fileBytes(folder["seen"]), as: UTF8.self).split(separator: "\n")
         #expect(masks.count == 2)
@@ -156,7 +162,9 @@ struct UseTests {
         #expect(try fileBytes(folder["a.png"]) == fileBytes(folder["b.png"]))
     }
 
-    @Test(arguments: ["plain", "a-b.c", "with space", "q'uote", "💾<>&", "br[ack]et(s)*+?^$|{}", "\\Ed\\Q", "a/b", "#!%~`@,;=:\""])
+    @Test(arguments: [
+        "plain", "a-b.c", "with space", "q'uote", "💾<>&", "br[ack]et(s)*+?^$|{}", "\\Ed\\Q", "a/b", "#!%~`@,;=:\"",
+    ])
     func aLayerOfAnyNameCanBeShown(name: String) async throws {
         let folder = try TemporaryFolder()
         try folder.write(Safetensors([.weights(name, [32, 32]), .weights("other", [33, 33])]).bytes, "m.safetensors")

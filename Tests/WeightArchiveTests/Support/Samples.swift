@@ -10,8 +10,8 @@ let everyKind = Safetensors([
     .weights("conv.bias", [16], seed: 3),
     .weights("depthwise.weight", [131, 1, 3, 3], seed: 4),
     .init("steps", "I64", [3], (0..<24).map { UInt8($0) }),
-    .weights("rnn.weight_ih_l0", [48, 29], seed: 5),
-    .weights("rnn.weight_hh_l0", [48, 12], seed: 6),
+    .weights("rnn.weight_ih_l0", [64, 29], seed: 5),
+    .weights("rnn.weight_hh_l0", [64, 16], seed: 6),
     .weights("gru.weight_ih_l0", [63, 19], seed: 7),
     .weights("gru.weight_hh_l0", [63, 21], seed: 8),
     .weights("embedding.weight", [101, 13], seed: 9),
@@ -27,12 +27,14 @@ let everyKind = Safetensors([
 
 /// A model of two layers, small enough to be packed a thousand times.
 let smallModel = Safetensors([
-    .weights("a.weight", [32, 33], seed: 21), .weights("a.bias", [32], seed: 22), .weights("b.weight", [40, 32], seed: 23),
+    .weights("a.weight", [32, 33], seed: 21), .weights("a.bias", [32], seed: 22),
+    .weights("b.weight", [40, 32], seed: 23),
 ])
 
 /// Packs a model file.
 @discardableResult
-func pack(_ model: String, to path: String, _ change: (inout PackOptions) -> Void = { _ in }) async throws -> PackResult {
+func pack(_ model: String, to path: String, _ change: (inout PackOptions) -> Void = { _ in }) async throws -> PackResult
+{
     var options = PackOptions()
     options.threads = 2
     change(&options)
