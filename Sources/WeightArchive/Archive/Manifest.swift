@@ -42,7 +42,9 @@ struct Manifest: Codable, Equatable {
     }
 
     struct Blob: Codable, Equatable {
+        /// Size of the parameters, and of the entry that holds them.
         var bytes: Int
+        var stored: Int
         var hash: String
         /// Size in the archive as an image.
         var width: Int

@@ -281,19 +281,6 @@ extension Packer {
     }
 }
 
-/// Divides a number of bytes in proportion, without losing any.
-private func share(_ total: Int, by weights: [Double]) -> [Int] {
-    let sum = weights.reduce(0, +)
-    var given = 0
-    var seen = 0.0
-    return weights.map { weight in
-        seen += weight
-        let upTo = sum > 0 ? min(Int((seen / sum * Double(total)).rounded()), total) : total
-        defer { given = upTo }
-        return upTo - given
-    }
-}
-
 /// Six significant digits: enough to report, short to store.
 private func rounded(_ value: Double) -> Double {
     guard value != 0, value.isFinite else { return value }
