@@ -70,6 +70,9 @@ let package = Package(
         tests("WeightMapperTests", ["WeightMapper"]),
         tests("CodecsTests", ["Codecs"]),
         tests("ModelFilesTests", ["ModelFiles"], resources: [.copy("Fixtures")]),
+        tests(
+            "FormatTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "CXXHash"],
+            resources: [.copy("Golden")]),
     ],
     swiftLanguageModes: [.v6]
 )
