@@ -254,7 +254,7 @@ def restore(path):
         for tensor, size in zip(tensors, sizes):
             if tensor["at"][0] == index:
                 missing = tensor["at"][1] - len(data)
-                check(missing >= 0, f"tensor {tensor['name']} overlaps another")
+                check(0 <= missing <= len(rest) - position, f"tensor {tensor['name']}: not at a place of its own")
                 data += rest[position : position + missing] + bytes(size)
                 position += missing
         data += rest[position:]
@@ -298,7 +298,13 @@ def restore(path):
         start, length = packed["parameters"]
         data = restore_weights(
             bins, packed, tensor["dtype"], manifest["quantizer"], parameters[start : start + length])
-        check_hash(data, packed["hash"], f"tensor {tensor['name']}")
+        try:
+            check_hash(data, packed["hash"], f"tensor {tensor['name']}")
+        except FormatError as error:
+            if not streams[first]["codec"].startswith(("vorbis", "opus", "mp3")):
+                raise
+            # Another build of a lossy audio decoder may round otherwise (5.3).
+            print(f"warning: {error}: this machine decodes {streams[first]['codec']} otherwise", file=sys.stderr)
         put(tensor, data)
     return files
 

@@ -119,6 +119,7 @@ struct DecoderTests {
         // It replaces nothing, and says in one line why.
         let again = try Python.run([script, folder["weights.wcz"], folder["python.bin"]])
         #expect(again.status == 1)
-        #expect(again.output.hasPrefix("decode.py: ") && again.output.split(separator: "\n").count == 1, "\(again.output)")
+        #expect(
+            again.output.hasPrefix("decode.py: ") && again.output.split(separator: "\n").count == 1, "\(again.output)")
     }
 }

@@ -36,7 +36,9 @@ import WeightArchive
     @Test(.enabled(if: Python.hasModules)) func pythonRestoresOldFiles() throws {
         let folder = try TemporaryFolder()
         let expected = try Self.expected().restored.sorted { $0.key < $1.key }
-        let files = expected.map { (packed: Self.folder.appending(path: $0.key).path, output: folder[$0.key.replacing("/", with: "_")]) }
+        let files = expected.map {
+            (packed: Self.folder.appending(path: $0.key).path, output: folder[$0.key.replacing("/", with: "_")])
+        }
         for (index, failure) in try Python.decode(files).enumerated() {
             #expect(failure == nil, "\(expected[index].key)")
             guard failure == nil else { continue }
@@ -62,7 +64,9 @@ import WeightArchive
     @Test(.enabled(if: Python.hasModules)) func pythonRefusesBadFiles() throws {
         let folder = try TemporaryFolder()
         let names = try Self.expected().refused.keys.sorted()
-        let files = names.map { (packed: Self.folder.appending(path: $0).path, output: folder[$0.replacing("/", with: "_")]) }
+        let files = names.map {
+            (packed: Self.folder.appending(path: $0).path, output: folder[$0.replacing("/", with: "_")])
+        }
         for (index, failure) in try Python.decode(files).enumerated() { #expect(failure != nil, "\(names[index])") }
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
     }

@@ -16,7 +16,8 @@ import WeightArchive
         options.bits = bits
         options.codec = codec
         options.include = packsAll ? ["."] : []
-        _ = try await Packer(try ModelFiles.open(folder["example.safetensors"]), options).pack(to: folder["example.wcz"])
+        _ = try await Packer(try ModelFiles.open(folder["example.safetensors"]), options).pack(
+            to: folder["example.wcz"])
         return try PackedFile(folder["example.wcz"])
     }
 
@@ -88,7 +89,9 @@ import WeightArchive
         #expect(offset == exact)
     }
 
-    @Test(arguments: Medium.allCases, [3, 12]) func framesOfStreamsAreFilledOnce(_ medium: Medium, bits: Int) async throws {
+    @Test(arguments: Medium.allCases, [3, 12]) func framesOfStreamsAreFilledOnce(_ medium: Medium, bits: Int)
+        async throws
+    {
         let manifest = try await pack(medium, TemporaryFolder(), bits: bits).manifest
         var filled = manifest.streams.map { _ in 0 }
         var parameters = 0
@@ -170,5 +173,46 @@ import WeightArchive
             CodecRegistry.all.map(\.description.name) + ModelFormatName.allCases.map(\.rawValue)
             + Medium.allCases.map(\.rawValue)
         for name in names { #expect(text.contains("`\(name)`"), "\(name)") }
+    }
+
+    /// The example that ends the specification is what packing gives, but for what depends on the version of zlib.
+    @Test func theExampleIsTrue() async throws {
+        let folder = try TemporaryFolder()
+        let text = try String(contentsOf: Python.docs.appending(path: "format.md"), encoding: .utf8)
+        let header =
+            #"{"w": {"dtype": "F32", "shape": [2, 4], "data_offsets": [0, 32]}, "#
+            + #""b": {"dtype": "F32", "shape": [2], "data_offsets": [32, 40]}}"#
+        let weights: [Float] = [-1, -0.5, 0, 0.5, 0.25, -0.25, 2, 1, 3, 4]
+        let model =
+            withUnsafeBytes(of: UInt64(header.utf8.count)) { Data($0) } + Data(header.utf8)
+            + weights.withUnsafeBytes { Data($0) }
+        try model.write(to: URL(filePath: folder["tiny.safetensors"]))
+        var options = PackOptions()
+        options.bits = 4
+        options.include = ["w"]
+        _ = try await Packer(try ModelFiles.open(folder["tiny.safetensors"]), options).pack(to: folder["tiny.wcz"])
+        let file = try PackedFile(folder["tiny.wcz"])
+
+        let block = try #require(text.split(separator: "```json").dropFirst().first?.split(separator: "```").first)
+        func normalized(_ json: Data) throws -> NSDictionary {
+            var object = try #require(try JSONSerialization.jsonObject(with: json) as? [String: Any])
+            var streams = try #require(object["streams"] as? [[String: Any]])
+            var parameters = try #require(object["parameters"] as? [String: Any])
+            streams[0]["hash"] = nil
+            parameters["hash"] = nil
+            object["streams"] = streams
+            object["parameters"] = parameters
+            return object as NSDictionary
+        }
+        #expect(try normalized(Data(block.utf8)) == normalized(file.entries[0].data))
+
+        try await Unpacker(PackedModel(folder["tiny.wcz"])).unpack(to: folder["out"], threads: 1, force: false)
+        let restored = try Data(contentsOf: URL(filePath: folder["out"]))
+        func hex(_ bytes: Data) -> String {
+            bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+        }
+        #expect(restored.count == 176 && text.contains("`\(hex(restored[136..<168]))`"))
+        #expect(restored[..<136] == model[..<136] && restored[168...] == model[168...])
+        #expect(text.contains("data `\(hex(try #require(file["exact.safetensors"]).suffix(8)))`"))
     }
 }

@@ -151,7 +151,9 @@ extension Packer {
         }
         var results: [LayerResult] = []
         let isLossless = group.codec.description.isLossless
-        try decode(group, as: Bin.self) { streams[$0] } takeFrame: { index, frame in
+        try decode(group, as: Bin.self) {
+            streams[$0]
+        } takeFrame: { index, frame in
             guard !isLossless || Hasher128.hash(frame) == frameHashes[index] else {
                 let layer = group.layers[min(results.count, group.layers.count - 1)]
                 throw ArchiveError.notExact(codec: group.codec.specification, tensor: layer.name)
@@ -222,9 +224,11 @@ extension Packer {
         var streamEntries: [(String, ArchiveWriter.Spooled)] = []
         for (group, (result, places)) in zip(groups, zip(results, spooled)) {
             let total = places.reduce(0) { $0 + $1.length }
-            let shares = share(total, by: zip(group.layers, result.layers).map {
-                ($1.statistics.entropy + 0.01) * Double($0.geometry.count)
-            })
+            let shares = share(
+                total,
+                by: zip(group.layers, result.layers).map {
+                    ($1.statistics.entropy + 0.01) * Double($0.geometry.count)
+                })
             var frame = 0
             for (index, (layer, coded)) in zip(group.layers, result.layers).enumerated() {
                 let codebook = coded.codebook.serialized
@@ -236,7 +240,8 @@ extension Packer {
                     kind: layer.geometry.kind.rawValue,
                     axes: layer.geometry.axes.map { .init(role: $0.role.rawValue, count: $0.count) }, bits: layer.bits,
                     ranges: coded.codebook.encoding, parameters: [parameters.count, codebook.count], block: block,
-                    stream: streams.count, frame: frame, frames: layer.placement.frameCount, hash: coded.hash, bytes: shares[index],
+                    stream: streams.count, frame: frame, frames: layer.placement.frameCount, hash: coded.hash,
+                    bytes: shares[index],
                     entropy: rounded(coded.statistics.entropy), variance: rounded(coded.statistics.variance),
                     mse: rounded(coded.statistics.meanSquaredError), maxError: rounded(coded.statistics.maximumError))
                 parameters += codebook
@@ -282,8 +287,11 @@ extension Packer {
 }
 
 /// Six significant digits: enough to report, short to store.
+///
+/// JSON has no infinity, which squares of large float64 weights reach: the largest number stands for it.
 private func rounded(_ value: Double) -> Double {
-    guard value != 0, value.isFinite else { return value }
+    guard value.isFinite else { return .greatestFiniteMagnitude }
+    guard value != 0 else { return value }
     let scale = pow(10, 5 - log10(value.magnitude).rounded(.down))
     guard scale.isNormal, (value * scale).isFinite else { return value }
     return (value * scale).rounded() / scale

@@ -59,7 +59,8 @@ enum ExampleModel {
             let start = data.count
             for _ in 0..<tensor.shape.reduce(1, *) {
                 // The scale differs by a factor of up to 8 along the tensor, so that channels have ranges of their own.
-                let value = tensor.scale == 0 ? 0.25 : sample() * tensor.scale * Double(1 + (data.count - start) / 64 % 8)
+                let value =
+                    tensor.scale == 0 ? 0.25 : sample() * tensor.scale * Double(1 + (data.count - start) / 64 % 8)
                 switch tensor.dtype {
                 case "F64": withUnsafeBytes(of: value) { data.append(contentsOf: $0) }
                 case "F16": withUnsafeBytes(of: Float16(max(min(value, 65504), -65504))) { data.append(contentsOf: $0) }

@@ -73,7 +73,8 @@ struct PackedFile {
             entries.append(
                 Entry(
                     name: String(decoding: name, as: UTF8.self), offset: offset, method: data.number(place + 10, 2),
-                    flags: data.number(place + 8, 2), time: data.number(place + 12, 2), date: data.number(place + 14, 2),
+                    flags: data.number(place + 8, 2), time: data.number(place + 12, 2),
+                    date: data.number(place + 14, 2),
                     data: data[start..<start + data.number(place + 20, 4)]))
             place += 46 + nameLength
         }

@@ -20,5 +20,6 @@ func contents(_ path: String) throws -> [String: Data] {
     _ = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
     guard isFolder.boolValue else { return ["": try Data(contentsOf: URL(filePath: path))] }
     let names = try FileManager.default.contentsOfDirectory(atPath: path)
-    return try Dictionary(uniqueKeysWithValues: names.map { ($0, try Data(contentsOf: URL(filePath: "\(path)/\($0)"))) })
+    return try Dictionary(
+        uniqueKeysWithValues: names.map { ($0, try Data(contentsOf: URL(filePath: "\(path)/\($0)"))) })
 }
