@@ -26,7 +26,8 @@ struct Kernels {
         try kernels.tiling(UInt8.self, "FC, frames", Tiling(layer, block: BlockShape(frameFor: layer)))
         try kernels.tiling(UInt16.self, "FC, image", Tiling(image: layer))
         try kernels.tiling(UInt8.self, "conv 3x3, image", Tiling(image: convolution))
-        try kernels.tiling(UInt8.self, "conv 3x3, frames", Tiling(convolution, block: BlockShape(frameFor: convolution)))
+        try kernels.tiling(
+            UInt8.self, "conv 3x3, frames", Tiling(convolution, block: BlockShape(frameFor: convolution)))
         try kernels.tiling(UInt8.self, "FC, transposed, image", Tiling(image: transposed))
     }
 
