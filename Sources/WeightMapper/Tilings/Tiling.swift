@@ -148,17 +148,27 @@ private func forEachRun(
             if valid < width { copy(y * width + valid, nil, width - valid) }
         }
     } else {
-        // Tiles keep both sides in cache when rows and columns of the picture are columns and rows in memory.
-        let side = 64
-        for top in stride(from: 0, to: rows.count, by: side) {
-            for left in stride(from: 0, to: width, by: side) {
-                for y in top..<min(top + side, rows.count) {
-                    for x in left..<min(left + side, width) {
-                        let weight = rows[y] + columns[x]
-                        if isWhole || weight < count {
-                            gather(y * width + x, weight)
-                        } else {
-                            copy(y * width + x, nil, 1)
+        rows.withUnsafeBufferPointer { rows in
+            columns.withUnsafeBufferPointer { columns in
+                // Tiles keep both sides in cache when rows and columns of the picture are columns and rows in memory.
+                for top in stride(from: 0, to: rows.count, by: tileHeight) {
+                    for left in stride(from: 0, to: width, by: tileWidth) {
+                        let right = min(left + tileWidth, width)
+                        for y in top..<min(top + tileHeight, rows.count) {
+                            let row = rows[y]
+                            let pixel = y * width
+                            if isWhole {
+                                for x in left..<right { gather(pixel &+ x, row &+ columns[x]) }
+                                continue
+                            }
+                            for x in left..<right {
+                                let weight = row &+ columns[x]
+                                if weight < count {
+                                    gather(pixel &+ x, weight)
+                                } else {
+                                    copy(pixel &+ x, nil, 1)
+                                }
+                            }
                         }
                     }
                 }
@@ -166,5 +176,9 @@ private func forEachRun(
         }
     }
 }
+
+/// Pixels of the tiles in which a picture is walked that has no runs: a cache line in memory's direction, and a few lines.
+private let tileWidth = 32
+private let tileHeight = 64
 
 func ceilDivide(_ a: Int, _ b: Int) -> Int { (a + b - 1) / b }
