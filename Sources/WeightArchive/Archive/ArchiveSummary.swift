@@ -85,7 +85,8 @@ public struct ArchiveSummary: Sendable {
         var layers: [LayerSummary] = []
         var kept: [KeptTensor] = []
         for (index, tensor) in manifest.tensors.enumerated() {
-            let weights = tensor.shape.reduce(1, *)
+            // Neither overflows: the manifest is valid.
+            let weights = tensor.elementCount ?? 0
             let bytes = weights * (DType(rawValue: tensor.dtype).bitWidth ?? 0) / 8
             guard let packed = tensor.packed else {
                 let reason = tensor.kept ?? ""
