@@ -11,10 +11,12 @@ private func extremes<Scalar: WeightScalar>(
 ) -> (low: Scalar, high: Scalar, isFinite: Bool) {
     var low = Scalar.OrderedBits.max
     var high = Scalar.OrderedBits.min
-    for i in values.indices {
-        let v = values[i].orderedBits
-        low = v < low ? v : low
-        high = v > high ? v : high
+    forEachPiece(of: values.indices) { piece in
+        for i in piece {
+            let v = values[i].orderedBits
+            low = v < low ? v : low
+            high = v > high ? v : high
+        }
     }
     // Zeros of both signs are one bound: adding zero makes it positive.
     return (Scalar(orderedBits: low) + 0, Scalar(orderedBits: high) + 0, areFinite(low, high, Scalar.self))
@@ -110,9 +112,11 @@ extension ChannelRanges {
             if step == 0 {
                 for i in run { bins[i] = 0 }
             } else if narrow.reciprocal.isNormal, narrow.step.isNormal, (Scalar(highs[channel]) - narrow.low).isFinite {
-                for i in run {
-                    let scaled = (values[i] - narrow.low) * narrow.reciprocal
-                    bins[i] = bin(scaled, last: last)
+                forEachPiece(of: run) { piece in
+                    for i in piece {
+                        let scaled = (values[i] - narrow.low) * narrow.reciprocal
+                        bins[i] = bin(scaled, last: last)
+                    }
                 }
             } else {
                 // Denormal or enormous ranges leave what `Scalar` holds; they are rare and may be slow.
@@ -198,4 +202,16 @@ private func forEachRun(in range: Range<Int>, _ channels: LayerGeometry.Channels
         body(position..<end, channels.inner == 1 ? position % length : position / length % channels.count)
         position = end
     }
+}
+
+/// Walks a long range as four parts in turn: processors fetch ahead within a page of memory only, so that four pages on their
+/// way at the same time come faster than one.
+@inline(__always)
+private func forEachPiece(of range: Range<Int>, _ body: (Range<Int>) -> Void) {
+    let piece = 256
+    let part = range.count / (4 * piece) * piece
+    for start in stride(from: range.lowerBound, to: range.lowerBound + part, by: piece) {
+        for start in stride(from: start, to: start + 4 * part, by: part) { body(start..<start + piece) }
+    }
+    body(range.lowerBound + 4 * part..<range.upperBound)
 }
