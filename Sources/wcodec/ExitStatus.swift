@@ -53,7 +53,7 @@ func reportingErrors(_ work: () async throws -> Void) async throws {
 
 /// Prints a line on standard error.
 func printError(_ message: String) {
-    writeToStandardError("wcodec: \(message)\n")
+    writeToStandardError("wcodec: \(printable(message))\n")
 }
 
 /// Writes to standard error without a buffer, which Swift 6 does not let two threads share.

@@ -154,7 +154,7 @@ struct Layout: Sendable, CustomTestStringConvertible {
     @Test("claim 6: an FC layer is cut into blocks (Bin, Bout), each a frame")
     func fcVideo() throws {
         let geometry = try LayerGeometry(kind: .fc, shape: [3, 4])
-        let tiling = try Tiling(geometry, block: BlockShape(bfin: 2, bfout: 2))
+        let tiling = try Tiling(video: geometry, block: BlockShape(bfin: 2, bfout: 2))
         #expect(tiling.frameCount == 4)
         #expect(picture(tiling, frame: 0) == [[0, 1], [4, 5]])
         #expect(picture(tiling, frame: 1) == [[2, 3], [6, 7]])
@@ -164,7 +164,7 @@ struct Layout: Sendable, CustomTestStringConvertible {
     @Test("claim 7: a conv layer is cut into blocks (Bfin, Bfout, Bx, By), each a frame Bfin * Bx by Bfout * By")
     func convVideo() throws {
         let geometry = try LayerGeometry(kind: .conv, shape: [2, 2, 2, 3])
-        let tiling = try Tiling(geometry, block: BlockShape(bfin: 2, bfout: 1, bx: 2, by: 2))
+        let tiling = try Tiling(video: geometry, block: BlockShape(bfin: 2, bfout: 1, bx: 2, by: 2))
         #expect(tiling.frameWidth == 4 && tiling.frameHeight == 2 && tiling.frameCount == 4)
         #expect(picture(tiling, frame: 0) == [[0, 1, 6, 7], [3, 4, 9, 10]])
         #expect(picture(tiling, frame: 1) == [[2, 99, 8, 99], [5, 99, 11, 99]])
@@ -203,7 +203,7 @@ struct Layout: Sendable, CustomTestStringConvertible {
     ])
     func defaultFramesWasteUnderTwoPercent(shape: [Int]) throws {
         let geometry = try LayerGeometry(kind: shape.count == 2 ? .fc : .conv, shape: shape)
-        let tiling = try Tiling(geometry, block: BlockShape(frameFor: geometry))
+        let tiling = try Tiling(video: geometry)
         #expect(Double(tiling.paddingCount) < 0.02 * Double(geometry.count))
         #expect(tiling.frameWidth <= 4096 || geometry.axes.count > 2)
     }

@@ -26,5 +26,7 @@ extension VideoDesign {
         name: "utvideo", summary: "Ut Video, Huffman coding without prediction, three frames a picture (libavcodec)",
         parameters: [], encoder: "utvideo", decoders: ["utvideo"],
         options: { (_, _) in [("pred", "none"), ("slices", "1")] },
-        pixelFormats: [(8, AV_PIX_FMT_YUV444P)], planes: .three, justifiesLossless: true)
+        pixelFormats: [(8, AV_PIX_FMT_YUV444P)], planes: .three, justifiesLossless: true,
+        // libavcodec writes code words in units of 4 bytes, but allocates a byte a pixel, and drops what does not fit.
+        areaMultiple: 4)
 }

@@ -10,9 +10,9 @@ struct ValidManifest: Sendable {
     let byteCounts: [Int]
     let groups: [StreamGroup]
 
-    /// Samples that one byte of a stream may stand for: beyond what deflate, FLAC and an empty video frame of the largest
-    /// size reach, so only a forged manifest asks for more.
-    private static let samplesPerByte = 1 << 20
+    /// Samples that one byte of a stream may stand for: more than deflate and FLAC reach on constant bins, or a video on
+    /// empty frames of the largest size, so only a forged manifest asks for more.
+    private static func samplesPerByte(_ medium: Medium) -> Int { medium == .video ? 1 << 17 : 1 << 14 }
 
     /// - Parameters:
     ///   - manifest: as read.
@@ -79,22 +79,20 @@ struct ValidManifest: Sendable {
     private static func extent(
         of tensor: Manifest.Tensor, _ files: [Manifest.File], error: (String) -> ArchiveError
     ) throws(ArchiveError) -> Range<Int> {
-        var bits = tensor.packed == nil && tensor.inSkeleton == true ? 0 : DType(rawValue: tensor.dtype).bitWidth
-        if tensor.packed != nil, !DType(rawValue: tensor.dtype).isPackableFloat { bits = nil }
-        guard let bits, tensor.at.count == 2, files.indices.contains(tensor.at[0]), tensor.at[1] >= 0 else {
+        let dtype = DType(rawValue: tensor.dtype)
+        // The type of a tensor that stays in the skeleton may be unknown: nobody reads its elements.
+        let bits = tensor.inSkeleton == true ? dtype.bitWidth ?? 0 : dtype.bitWidth
+        guard let bits, tensor.packed == nil || (dtype.isPackableFloat && tensor.inSkeleton != true), tensor.at.count == 2, files.indices.contains(tensor.at[0]), tensor.at[1] >= 0 else {
             throw error("\(tensor.dtype) at \(tensor.at)")
         }
-        var length = bits
-        for size in tensor.shape.contains(0) ? [0] : tensor.shape {
-            let (product, overflow) = length.multipliedReportingOverflow(by: size)
-            guard size >= 0, !overflow else { throw error("shape \(tensor.shape)") }
-            length = product
-        }
+        guard let count = tensor.elementCount else { throw error("shape \(tensor.shape)") }
+        let (length, isHuge) = count.multipliedReportingOverflow(by: bits)
         let (end, overflow) = tensor.at[1].addingReportingOverflow(length / 8)
-        guard !overflow, length % 8 == 0, end <= files[tensor.at[0]].size else {
-            throw error("\(length / 8) bytes at \(tensor.at[1]) of \(files[tensor.at[0]].size)")
+        guard !isHuge, !overflow, length % 8 == 0, end <= files[tensor.at[0]].size else {
+            throw error("\(count) elements of \(bits) bits at \(tensor.at[1]) of \(files[tensor.at[0]].size) bytes")
         }
-        return tensor.at[1]..<end
+        // A view with gaps spans more bytes than its elements have; none of them is touched.
+        return tensor.inSkeleton == true ? tensor.at[1]..<tensor.at[1] : tensor.at[1]..<end
     }
 
     /// Arranges the layers by the streams that hold them, as packing did.
@@ -112,6 +110,19 @@ struct ValidManifest: Sendable {
         var open: (frames: Int, total: Int)?
         for (index, tensor) in packed {
             guard let layer = tensor.packed else { continue }
+            // Before anything grows with the tensor, its streams must be large enough to hold it.
+            let last = layer.stream.addingReportingOverflow(medium == .image ? layer.frames : 1)
+            guard layer.stream >= 0, layer.frames > 0, !last.overflow, last.partialValue <= manifest.streams.count else {
+                throw damaged(
+                    "tensor \(tensor.name)", "streams among the \(manifest.streams.count)", "\(layer.stream), \(layer.frames)")
+            }
+            var capacity = 0
+            for stream in manifest.streams[layer.stream..<last.partialValue] {
+                capacity += try samples(in: stream, medium, reader)
+            }
+            guard let weights = tensor.elementCount, weights <= capacity else {
+                throw damaged("tensor \(tensor.name)", "at most \(capacity) weights", "shape \(tensor.shape)")
+            }
             let placed = try place(layer, tensor, index, medium)
             let count = placed.placement.frameCount
             guard layer.frames == count else {
@@ -139,13 +150,6 @@ struct ValidManifest: Sendable {
                         && (medium == .video ? $0.frames >= count : $0.frames == 1)
                 })
             else { throw damaged("tensor \(tensor.name)", "streams that fit its frames", "\(first.width)x\(first.height)") }
-            for stream in described {
-                let bytes = try reader.size(of: stream.entry) ?? 0
-                let (samples, overflow) = format.sampleCount.multipliedReportingOverflow(by: stream.frames)
-                guard !overflow, samples / samplesPerByte <= bytes else {
-                    throw damaged("stream \(stream.entry)", "as many frames as its \(bytes) bytes can hold", "\(stream.frames)")
-                }
-            }
             let codec = try CodecRegistry.codec(first.codec)
             guard codec.description.medium == medium else {
                 throw damaged("stream \(first.entry)", "a codec for \(medium.rawValue)", first.codec)
@@ -162,6 +166,25 @@ struct ValidManifest: Sendable {
         return groups
     }
 
+    /// Samples that a stream says it holds, which must not be more than its bytes can.
+    private static func samples(
+        in stream: Manifest.Stream, _ medium: Medium, _ reader: ArchiveReader
+    ) throws(ArchiveError) -> Int {
+        let bytes = try reader.size(of: stream.entry) ?? 0
+        var samples = 1
+        for factor in [stream.width, stream.height, stream.frames] {
+            let (product, overflow) = samples.multipliedReportingOverflow(by: factor)
+            guard factor > 0, !overflow, product / samplesPerByte(medium) <= bytes else {
+                throw .damaged(
+                    path: reader.path, part: "manifest: stream \(stream.entry)",
+                    expected: "no more frames than its \(bytes) bytes can hold",
+                    found: "\(stream.frames) of \(stream.width)x\(stream.height)")
+            }
+            samples = product
+        }
+        return samples
+    }
+
     private static func place(
         _ packed: Manifest.Packed, _ tensor: Manifest.Tensor, _ index: Int, _ medium: Medium
     ) throws(ArchiveError) -> PlacedLayer {
@@ -175,8 +198,7 @@ struct ValidManifest: Sendable {
                 }
                 return LayerGeometry.Axis(role, axis.count)
             }
-            let count = tensor.shape.reduce(1, *)
-            guard count > 0 else { throw MapperError.parameters(expected: "weights", found: "none") }
+            guard let count = tensor.elementCount, count > 0 else { throw MapperError.parameters(expected: "weights", found: "none") }
             let geometry = try LayerGeometry(kind: kind, axes: axes, count: count)
             var block: BlockShape?
             if medium == .video {

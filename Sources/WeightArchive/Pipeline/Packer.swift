@@ -28,11 +28,18 @@ public struct Packer: Sendable {
 
     /// Plans the packing of a model.
     ///
-    /// - Throws: `ArchiveError` for patterns that match nothing, kinds that do not fit, codecs that do not exist.
-    public init(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) {
+    /// - Throws: `ArchiveError` for patterns that match nothing and kinds that do not fit, `CodecError` for codecs and
+    ///   parameters that do not exist.
+    public init(_ model: ModelFile, _ options: PackOptions) throws {
+        if let codec = try options.codec.map({ try CodecRegistry.codec($0) })?.description,
+            codec.medium != options.medium
+        {
+            throw ArchiveError.option(
+                "codec \(codec.name): expected one for \(options.medium.rawValue), found one for \(codec.medium.rawValue)")
+        }
         var tensors = try select(model, options)
         guard (1...16).contains(options.bits ?? 8), options.bitsByName.allSatisfy({ (1...16).contains($0.bits) }) else {
-            throw .option("--bits: expected 1 to 16 bits per weight")
+            throw ArchiveError.option("--bits: expected 1 to 16 bits per weight")
         }
         if options.nonFinite == .exact {
             for i in tensors.indices where tensors[i].kept == nil && !isFiniteThroughout(tensors[i].record, model) {
@@ -197,6 +204,8 @@ extension Packer {
                 meter.add(originals, restored.span)
             }
         }
+        // Pages that were read count as the process's memory until they are given back.
+        model.files[weights.tensor.extent.file].file.release(weights.tensor.extent.range)
         return LayerResult(
             codebook: codebook, hash: hasher.digest, crc: crc,
             statistics: LayerStatistics(
@@ -276,19 +285,6 @@ extension Packer {
         if let exactHash { writer.add(EntryName.exact, exactHash.place) }
         for (file, place) in files { writer.add(EntryName.skeleton(file.name), place) }
         return manifest
-    }
-}
-
-/// Divides a number of bytes in proportion, without losing any.
-private func share(_ total: Int, by weights: [Double]) -> [Int] {
-    let sum = weights.reduce(0, +)
-    var given = 0
-    var seen = 0.0
-    return weights.map { weight in
-        seen += weight
-        let upTo = sum > 0 ? min(Int((seen / sum * Double(total)).rounded()), total) : total
-        defer { given = upTo }
-        return upTo - given
     }
 }
 
