@@ -38,13 +38,15 @@ private func widen<Scalar: WeightScalar>(
 ) -> Bool {
     var smallest = Scalar.OrderedBits.max
     var largest = Scalar.OrderedBits.min
-    for i in values.indices {
-        let v = values[i]
-        lows[i] = v < lows[i] ? v : lows[i]
-        highs[i] = v > highs[i] ? v : highs[i]
-        let bits = v.orderedBits
-        smallest = bits < smallest ? bits : smallest
-        largest = bits > largest ? bits : largest
+    forEachPiece(of: values.indices) { piece in
+        for i in piece {
+            let v = values[i]
+            lows[i] = v < lows[i] ? v : lows[i]
+            highs[i] = v > highs[i] ? v : highs[i]
+            let bits = v.orderedBits
+            smallest = bits < smallest ? bits : smallest
+            largest = bits > largest ? bits : largest
+        }
     }
     return areFinite(smallest, largest, Scalar.self)
 }
@@ -99,10 +101,12 @@ extension ChannelRanges {
                 let values = UnsafeBufferPointer(rebasing: values[run])
                 let bins = UnsafeMutableBufferPointer(rebasing: bins[run])
                 withIntervals(from: channel, bits: bits) { lows, highs, share in
-                    for i in values.indices {
-                        let step = (highs[i] - lows[i]) * share
-                        let scaled = step > 0 ? (Double(values[i]) - lows[i]) / step : 0
-                        bins[i] = bin(scaled, last: Double(last))
+                    forEachPiece(of: values.indices) { piece in
+                        for i in piece {
+                            let step = (highs[i] - lows[i]) * share
+                            let scaled = step > 0 ? (Double(values[i]) - lows[i]) / step : 0
+                            bins[i] = bin(scaled, last: Double(last))
+                        }
                     }
                 }
                 return
