@@ -11,10 +11,12 @@ private func extremes<Scalar: WeightScalar>(
 ) -> (low: Scalar, high: Scalar, isFinite: Bool) {
     var low = Scalar.OrderedBits.max
     var high = Scalar.OrderedBits.min
-    for i in values.indices {
-        let v = values[i].orderedBits
-        low = v < low ? v : low
-        high = v > high ? v : high
+    forEachPiece(of: values.indices) { piece in
+        for i in piece {
+            let v = values[i].orderedBits
+            low = v < low ? v : low
+            high = v > high ? v : high
+        }
     }
     // Zeros of both signs are one bound: adding zero makes it positive.
     return (Scalar(orderedBits: low) + 0, Scalar(orderedBits: high) + 0, areFinite(low, high, Scalar.self))
@@ -36,13 +38,15 @@ private func widen<Scalar: WeightScalar>(
 ) -> Bool {
     var smallest = Scalar.OrderedBits.max
     var largest = Scalar.OrderedBits.min
-    for i in values.indices {
-        let v = values[i]
-        lows[i] = v < lows[i] ? v : lows[i]
-        highs[i] = v > highs[i] ? v : highs[i]
-        let bits = v.orderedBits
-        smallest = bits < smallest ? bits : smallest
-        largest = bits > largest ? bits : largest
+    forEachPiece(of: values.indices) { piece in
+        for i in piece {
+            let v = values[i]
+            lows[i] = v < lows[i] ? v : lows[i]
+            highs[i] = v > highs[i] ? v : highs[i]
+            let bits = v.orderedBits
+            smallest = bits < smallest ? bits : smallest
+            largest = bits > largest ? bits : largest
+        }
     }
     return areFinite(smallest, largest, Scalar.self)
 }
@@ -97,10 +101,12 @@ extension ChannelRanges {
                 let values = UnsafeBufferPointer(rebasing: values[run])
                 let bins = UnsafeMutableBufferPointer(rebasing: bins[run])
                 withIntervals(from: channel, bits: bits) { lows, highs, share in
-                    for i in values.indices {
-                        let step = (highs[i] - lows[i]) * share
-                        let scaled = step > 0 ? (Double(values[i]) - lows[i]) / step : 0
-                        bins[i] = bin(scaled, last: Double(last))
+                    forEachPiece(of: values.indices) { piece in
+                        for i in piece {
+                            let step = (highs[i] - lows[i]) * share
+                            let scaled = step > 0 ? (Double(values[i]) - lows[i]) / step : 0
+                            bins[i] = bin(scaled, last: Double(last))
+                        }
                     }
                 }
                 return
@@ -110,9 +116,11 @@ extension ChannelRanges {
             if step == 0 {
                 for i in run { bins[i] = 0 }
             } else if narrow.reciprocal.isNormal, narrow.step.isNormal, (Scalar(highs[channel]) - narrow.low).isFinite {
-                for i in run {
-                    let scaled = (values[i] - narrow.low) * narrow.reciprocal
-                    bins[i] = bin(scaled, last: last)
+                forEachPiece(of: run) { piece in
+                    for i in piece {
+                        let scaled = (values[i] - narrow.low) * narrow.reciprocal
+                        bins[i] = bin(scaled, last: last)
+                    }
                 }
             } else {
                 // Denormal or enormous ranges leave what `Scalar` holds; they are rare and may be slow.
@@ -198,4 +206,16 @@ private func forEachRun(in range: Range<Int>, _ channels: LayerGeometry.Channels
         body(position..<end, channels.inner == 1 ? position % length : position / length % channels.count)
         position = end
     }
+}
+
+/// Walks a long range as four parts in turn: processors fetch ahead within a page of memory only, so that four pages on their
+/// way at the same time come faster than one.
+@inline(__always)
+private func forEachPiece(of range: Range<Int>, _ body: (Range<Int>) -> Void) {
+    let piece = 256
+    let part = range.count / (4 * piece) * piece
+    for start in stride(from: range.lowerBound, to: range.lowerBound + part, by: piece) {
+        for start in stride(from: start, to: start + 4 * part, by: part) { body(start..<start + piece) }
+    }
+    body(range.lowerBound + 4 * part..<range.upperBound)
 }
