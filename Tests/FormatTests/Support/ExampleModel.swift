@@ -27,6 +27,7 @@ enum ExampleModel {
         Tensor(name: "half.weight", dtype: "F16", shape: [20, 30]),
         Tensor(name: "brain.weight", dtype: "BF16", shape: [20, 30]),
         Tensor(name: "double.weight", dtype: "F64", shape: [15, 20], scale: 1e-3),
+        Tensor(name: "huge.weight", dtype: "F64", shape: [9, 11], scale: 1e200),
         Tensor(name: "large.weight", dtype: "F16", shape: [9, 11], scale: 2e4),
         Tensor(name: "tiny.weight", dtype: "F32", shape: [9, 11], scale: 1e-40),
         Tensor(name: "constant.weight", dtype: "F32", shape: [6, 7], scale: 0),
