@@ -74,6 +74,9 @@ let package = Package(
         tests("WeightArchiveTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "TestSupport"]),
         tests("EvaluationTests", ["Evaluation", "WeightArchive", "WeightMapper", "ModelFiles", "TestSupport"]),
         tests("wcodecTests", ["wcodec", "TestSupport"]),
+        tests(
+            "FormatTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "CXXHash"],
+            resources: [.copy("Golden")]),
     ],
     swiftLanguageModes: [.v6]
 )

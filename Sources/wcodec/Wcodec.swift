@@ -8,15 +8,15 @@ struct Wcodec: AsyncParsableCommand {
         discussion: """
             EXAMPLES
               wcodec pack weights.bin --as video        makes weights.wcz
-              wcodec unpack weights.wcz                 gives the model back in its own format
+              wcodec unpack weights.wcz                 gives the model back
               wcodec report weights.wcz                 compression ratio, layer by layer
               wcodec verify weights.bin weights.wcz     what packing changed
               wcodec inspect weights.wcz                what is inside
 
             EXIT STATUS
               0   done
-              1   anything that has no status of its own below
-              2   verify: the restored model differs where it must not, or its metric lost more than --max-loss
+              1   anything else that went wrong
+              2   verify: wrong bytes, or more loss than --max-loss
               64  wrong arguments
               65  bad input: no model, damaged, or not what the options say
               66  an input that cannot be read

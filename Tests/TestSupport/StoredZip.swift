@@ -2,7 +2,10 @@ import CXXHash
 
 /// A stored ZIP as a list of entries, to be changed and written again.
 public struct StoredZip: Sendable {
-    public var entries: [(name: String, bytes: [UInt8])]
+    public var entries: [(name: String, bytes: [UInt8])] = []
+
+    /// A ZIP without entries.
+    public init() {}
 
     /// Reads the entries that a ZIP's directory lists, with the CRC-32 that it says they have.
     ///
@@ -16,7 +19,6 @@ public struct StoredZip: Sendable {
             let end = stride(from: file.count - 22, through: 0, by: -1).first(where: { number($0, 4) == 0x0605_4b50 }),
             let count = number(end + 10, 2), var at = number(end + 16, 4)
         else { return nil }
-        entries = []
         for _ in 0..<count {
             guard number(at, 4) == 0x0201_4b50, number(at + 10, 2) == 0, let size = number(at + 24, 4),
                 let nameLength = number(at + 28, 2), let extra = number(at + 30, 2), let comment = number(at + 32, 2),

@@ -51,13 +51,13 @@ struct DefaultBitsTests {
     }
 
     @Test func theNumberOfBitsFollowsTheSpread() {
-        // Half the median deviation is 1 and the range r, so intervals are narrow enough where 2^n >= r.
+        // The median deviation is 2 and the range r: the least n does where 2^n >= r, else it takes 2^n >= 4 r.
         func channel(_ range: Float) -> [Float] { (0..<128).map { $0 == 0 ? range - 1 : $0 % 2 == 0 ? 1 : -1 } }
         #expect(bitsThatResolve([channel(2)], atLeast: 8) == 8)
         #expect(bitsThatResolve([channel(0x1p20)], atLeast: 8) == 12)
         #expect(bitsThatResolve([channel(0x1p20)], atLeast: 8, atMost: 16) == 16)
         let answers = (1...20).map { bitsThatResolve([channel(Float(1 << $0))], atLeast: 1, atMost: 16) }
-        #expect(answers == (1...20).map { min($0, 16) })
+        #expect(answers == [1] + (2...20).map { min($0 + 2, 16) })
         // One channel in a hundred and fifty may be lost.
         #expect(bitsThatResolve([channel(0x1p20)] + Array(repeating: channel(2), count: 149), atLeast: 8) == 8)
         #expect(bitsThatResolve([], atLeast: 8) == 8)

@@ -69,6 +69,7 @@ struct HostileManifestTests {
             add("tensors.\(tensor).kept", tensor == 1 ? ["\"small\""] : [nil])
             add("tensors.\(tensor).inSkeleton", ["true"])
         }
+        add("parameters.stored", ["-1", "9223372036854775807", "\"x\"", nil])
         add("tensors.1.packed", [nil, "{}"])
         for field in ["bits", "stream", "frame", "frames"] {
             add(

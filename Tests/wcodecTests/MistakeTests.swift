@@ -48,7 +48,7 @@ struct MistakeTests {
         Mistake("pack model.safetensors -o model.safetensors --force", 73, "model.safetensors"),
         Mistake("pack model.safetensors -o x.wcz --codec nosuch", 65, "nosuch", "png"),
         Mistake("pack model.safetensors -o x.wcz --codec png:nosuch=1", 65, "nosuch"),
-        Mistake("pack model.safetensors -o x.wcz --codec flac", 65, "flac", "--as image"),
+        Mistake("pack model.safetensors -o x.wcz --as image --codec flac", 65, "flac", "image"),
         Mistake("pack model.safetensors -o x.wcz --include nosuch", 65, "--include", "'nosuch'"),
         Mistake("pack model.safetensors -o x.wcz --exclude '('", 65, "--exclude", "'('"),
         Mistake("pack model.safetensors -o x.wcz --bits nosuch=4", 65, "--bits"),

@@ -25,6 +25,14 @@ struct UseTests {
         #expect(try fileBytes(folder["weights.bin"]) == fileBytes(folder["weights.restored.bin"]))
     }
 
+    @Test(arguments: [("ffv1", "video/0.mkv"), ("wav", "audio/first.weight.wav"), ("png", "image/first.weight.png")])
+    func aCodecImpliesItsMedium(codec: String, entry: String) async throws {
+        let folder = try await sampleFolder()
+        #expect(try await wcodec("pack", "model.safetensors", "--codec", codec, in: folder).status == 0)
+        let zip = try #require(StoredZip(try fileBytes(folder["model.wcz"])))
+        #expect(zip[entry] != nil)
+    }
+
     @Test func shardsComeBackAsAFolder() async throws {
         let folder = try TemporaryFolder()
         let index = modelFixture("sharded/model.safetensors.index.json")

@@ -27,6 +27,6 @@ extension VideoDesign {
         parameters: [], encoder: "utvideo", decoders: ["utvideo"],
         options: { (_, _) in [("pred", "none"), ("slices", "1")] },
         pixelFormats: [(8, AV_PIX_FMT_YUV444P)], planes: .three, justifiesLossless: true,
-        // The encoder writes planes of two pixels as nothing.
-        minimumSide: 2)
+        // libavcodec writes code words in units of 4 bytes, but allocates a byte a pixel, and drops what does not fit.
+        areaMultiple: 4)
 }

@@ -35,6 +35,8 @@ struct VideoDesign: Sendable {
     var minimumSide = 1
     /// Sides of pictures are multiples of this.
     var alignment = 1
+    /// The number of pixels in a picture is a multiple of this.
+    var areaMultiple = 1
     /// libavcodec refuses pictures of about 2^28 pixels, and dav1d restores very wide ones wrongly.
     static let maximumSide = 8192
 
@@ -59,10 +61,13 @@ struct VideoDesign: Sendable {
         guard let (depth, pixelFormat) = pixelFormats.first(where: { $0.depth >= least }) else {
             throw .unsupported(codec: name, expected: "bit depth 1...\(maximumDepth)", found: "\(format.bitDepth)")
         }
+        let width = side(format.width)
+        var height = side(format.height)
+        while !(width * height).isMultiple(of: areaMultiple) { height += 1 }
         return PictureLayout(
             format: format, pixelFormat: pixelFormat, depth: depth,
             shift: isLossless && !justifiesLossless ? 0 : depth - format.bitDepth, planes: planes,
-            width: side(format.width), height: side(format.height))
+            width: width, height: height)
     }
 
     var maximumDepth: Int { pixelFormats.last?.depth ?? 0 }

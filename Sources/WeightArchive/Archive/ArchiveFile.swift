@@ -155,9 +155,7 @@ final class ArchiveReader: Sendable {
             throw .io(path: path, reason: "expected a file, found a directory or device")
         }
         size = Int(status.st_size)
-        var magic = [UInt8](repeating: 0, count: min(4, size))
-        try readFully(file, &magic, at: 0, path: path)
-        guard magic == Array("PK\u{3}\u{4}".utf8) else {
+        guard try Self.recognizes(path) else {
             throw .notAnArchive(path: path, found: size == 0 ? "an empty file" : "another kind of file")
         }
         var trailer = [UInt8](repeating: 0, count: min(Trailer.length, size))
@@ -165,7 +163,7 @@ final class ArchiveReader: Sendable {
         guard trailer.starts(with: Trailer.prefix.utf8) else {
             throw .damaged(
                 path: path, part: "end of file", expected: "the trailer of a packed file",
-                found: "none (truncated, or another kind of ZIP)")
+                found: "none (the file is truncated)")
         }
         let expected = String(decoding: trailer.suffix(Trailer.digits), as: UTF8.self)
         let found = try hash(file, size - Trailer.digits, path: path)

@@ -41,7 +41,7 @@ public struct ArchiveSummary: Sendable {
         public let originalBytes: Int
         /// Share of the streams, in bytes; exact where streams hold one layer, by entropy where a video holds several.
         public let streamBytes: Int
-        /// Ranges and bin means, in bytes, before they are compressed together.
+        /// Ranges and bin means, in bytes: the layer's share of the entry that holds all layers'.
         public let parameterBytes: Int
         public let statistics: LayerStatistics
 
@@ -80,13 +80,16 @@ public struct ArchiveSummary: Sendable {
         medium = manifest.medium
         let quantizer = manifest.quantizer
         self.quantizer = "\(quantizer.name), range by \(quantizer.range), reconstructed at bin \(quantizer.reconstruct)s"
+        let parameters = share(
+            manifest.parameters?.stored ?? 0, by: manifest.tensors.map { Double($0.packed?.parameters[1] ?? 0) })
         var layers: [LayerSummary] = []
         var kept: [KeptTensor] = []
-        for tensor in manifest.tensors {
+        for (index, tensor) in manifest.tensors.enumerated() {
+            let weights = tensor.elementCount ?? 0
+            // Only a view can be larger than its file, which it repeats.
+            let (bits, overflow) = weights.multipliedReportingOverflow(by: DType(rawValue: tensor.dtype).bitWidth ?? 0)
             let file = manifest.source.files[tensor.at[0]].size
-            let bits = DType(rawValue: tensor.dtype).bitWidth ?? 0
-            let bytes = byteCount(tensor.shape, bits: bits, atMost: file)
-            let weights = tensor.packed == nil || bits == 0 ? 0 : bytes * 8 / bits
+            let bytes = overflow ? file : min(bits / 8, file)
             guard let packed = tensor.packed else {
                 let reason = tensor.kept ?? ""
                 kept.append(
@@ -101,7 +104,7 @@ public struct ArchiveSummary: Sendable {
                     shape: tensor.shape, weights: weights, bits: packed.bits, codec: stream.codec,
                     entries: manifest.streams[streams].map(\.entry),
                     frame: (stream.width, stream.height, packed.frames), originalBytes: bytes,
-                    streamBytes: packed.bytes, parameterBytes: packed.parameters[1],
+                    streamBytes: packed.bytes, parameterBytes: parameters[index],
                     statistics: LayerStatistics(
                         entropy: packed.entropy, variance: packed.variance, meanSquaredError: packed.mse,
                         maximumError: packed.maxError)))
@@ -111,14 +114,15 @@ public struct ArchiveSummary: Sendable {
     }
 }
 
-/// Bytes of a tensor in its file. Views may repeat theirs, and an empty tensor's other sizes may be anything.
-private func byteCount(_ shape: [Int], bits: Int, atMost limit: Int) -> Int {
-    guard !shape.contains(0) else { return 0 }
-    var total = bits
-    for size in shape {
-        let (product, overflow) = total.multipliedReportingOverflow(by: size)
-        guard !overflow else { return limit }
-        total = product
+/// Divides a number of bytes in proportion, without losing any.
+func share(_ total: Int, by weights: [Double]) -> [Int] {
+    let sum = weights.reduce(0, +)
+    var given = 0
+    var seen = 0.0
+    return weights.map { weight in
+        seen += weight
+        let upTo = sum > 0 ? min(Int((seen / sum * Double(total)).rounded()), total) : total
+        defer { given = upTo }
+        return upTo - given
     }
-    return min(total / 8, limit)
 }

@@ -42,7 +42,9 @@ struct Manifest: Codable, Equatable {
     }
 
     struct Blob: Codable, Equatable {
+        /// Size of the parameters, and of the entry that holds them.
         var bytes: Int
+        var stored: Int
         var hash: String
         /// Size in the archive as an image.
         var width: Int
@@ -73,6 +75,18 @@ struct Manifest: Codable, Equatable {
         /// Whether its bytes lie in the skeleton rather than in `exact.safetensors`.
         var inSkeleton: Bool?
         var packed: Packed?
+
+        /// Number of elements; `nil` when a size is negative or the product overflows.
+        var elementCount: Int? {
+            guard shape.allSatisfy({ $0 >= 0 }) else { return nil }
+            var count = 1
+            for size in shape.contains(0) ? [0] : shape {
+                let (product, overflow) = count.multipliedReportingOverflow(by: size)
+                guard !overflow else { return nil }
+                count = product
+            }
+            return count
+        }
     }
 
     struct Packed: Codable, Equatable {

@@ -10,9 +10,9 @@ struct ValidManifest: Sendable {
     let byteCounts: [Int]
     let groups: [StreamGroup]
 
-    /// Samples that one byte of a stream may stand for: beyond what deflate, FLAC and an empty video frame of the largest
-    /// size reach, so only a forged manifest asks for more.
-    private static let samplesPerByte = 1 << 20
+    /// Samples that one byte of a stream may stand for: more than deflate and FLAC reach on constant bins, or a video on
+    /// empty frames of the largest size, so only a forged manifest asks for more.
+    private static func samplesPerByte(_ medium: Medium) -> Int { medium == .video ? 1 << 17 : 1 << 14 }
 
     /// - Parameters:
     ///   - manifest: as read.
@@ -73,6 +73,11 @@ struct ValidManifest: Sendable {
                 throw damaged(EntryName.exact, "\(exactBytes) bytes of tensors", "\(found)")
             }
         }
+        // Reports add these up.
+        let shares = manifest.tensors.compactMap { $0.packed?.bytes } + [manifest.parameters?.stored ?? 0]
+        for share in shares where !(0...reader.size).contains(share) {
+            throw damaged("bytes", "a share of the file's \(reader.size)", "\(share)")
+        }
         self.manifest = manifest
         self.byteCounts = byteCounts
         groups = try Self.groups(manifest, reader)
@@ -82,21 +87,20 @@ struct ValidManifest: Sendable {
     private static func extent(
         of tensor: Manifest.Tensor, _ files: [Manifest.File], error: (String) -> ArchiveError
     ) throws(ArchiveError) -> Range<Int> {
-        // What lies in the skeleton may be of a type unknown here, or a view that repeats its bytes.
-        var bits = tensor.packed == nil && tensor.inSkeleton == true ? 0 : DType(rawValue: tensor.dtype).bitWidth
-        if tensor.packed != nil, !DType(rawValue: tensor.dtype).isPackableFloat { bits = nil }
-        guard let bits, tensor.at.count == 2, files.indices.contains(tensor.at[0]), tensor.at[1] >= 0 else {
-            throw error("\(tensor.dtype) at \(tensor.at)")
-        }
-        var length = bits
-        for size in tensor.shape.contains(0) ? [0] : tensor.shape {
-            let (product, overflow) = length.multipliedReportingOverflow(by: size)
-            guard size >= 0, !overflow else { throw error("shape \(tensor.shape)") }
-            length = product
-        }
+        let dtype = DType(rawValue: tensor.dtype)
+        // The type of a tensor that stays in the skeleton may be unknown: nobody reads its elements.
+        let isInSkeleton = tensor.inSkeleton == true
+        let isKnown = tensor.packed != nil ? dtype.isPackableFloat && !isInSkeleton : isInSkeleton || dtype.bitWidth != nil
+        guard isKnown, tensor.at.count == 2, files.indices.contains(tensor.at[0]),
+            (0...files[tensor.at[0]].size).contains(tensor.at[1])
+        else { throw error("\(tensor.dtype) at \(tensor.at)") }
+        guard let count = tensor.elementCount else { throw error("shape \(tensor.shape)") }
+        // A view may have gaps, or more elements than there are bytes in the file; none of them is touched.
+        guard !isInSkeleton, let bits = dtype.bitWidth else { return tensor.at[1]..<tensor.at[1] }
+        let (length, isHuge) = count.multipliedReportingOverflow(by: bits)
         let (end, overflow) = tensor.at[1].addingReportingOverflow(length / 8)
-        guard !overflow, length % 8 == 0, end <= files[tensor.at[0]].size else {
-            throw error("\(length / 8) bytes at \(tensor.at[1]) of \(files[tensor.at[0]].size)")
+        guard !isHuge, !overflow, length % 8 == 0, end <= files[tensor.at[0]].size else {
+            throw error("\(count) elements of \(bits) bits at \(tensor.at[1]) of \(files[tensor.at[0]].size) bytes")
         }
         return tensor.at[1]..<end
     }
@@ -111,15 +115,24 @@ struct ValidManifest: Sendable {
         }
         var groups: [StreamGroup] = []
         var stream = 0
-        for tensor in manifest.tensors where (tensor.packed?.bytes ?? 0) < 0 || (tensor.packed?.bytes ?? 0) > reader.size {
-            throw damaged("tensor \(tensor.name)", "a share of \(reader.size) bytes", "\(tensor.packed?.bytes ?? 0)")
-        }
         let packed = manifest.tensors.enumerated().filter { $1.packed != nil }
             .sorted { ($0.1.packed?.stream ?? 0, $0.1.packed?.frame ?? 0) < ($1.1.packed?.stream ?? 0, $1.1.packed?.frame ?? 0) }
         var open: (frames: Int, total: Int)?
         for (index, tensor) in packed {
             guard let layer = tensor.packed else { continue }
-            try checkEvidence(layer, tensor, index, manifest, reader)
+            // Before anything grows with the tensor, its streams must be large enough to hold it.
+            let last = layer.stream.addingReportingOverflow(medium == .image ? layer.frames : 1)
+            guard layer.stream >= 0, layer.frames > 0, !last.overflow, last.partialValue <= manifest.streams.count else {
+                throw damaged(
+                    "tensor \(tensor.name)", "streams among the \(manifest.streams.count)", "\(layer.stream), \(layer.frames)")
+            }
+            var capacity = 0
+            for stream in manifest.streams[layer.stream..<last.partialValue] {
+                capacity += try samples(in: stream, medium, reader)
+            }
+            guard let weights = tensor.elementCount, weights <= capacity else {
+                throw damaged("tensor \(tensor.name)", "at most \(capacity) weights", "shape \(tensor.shape)")
+            }
             let placed = try place(layer, tensor, index, medium)
             let count = placed.placement.frameCount
             guard layer.frames == count else {
@@ -147,13 +160,6 @@ struct ValidManifest: Sendable {
                         && (medium == .video ? $0.frames >= count : $0.frames == 1)
                 })
             else { throw damaged("tensor \(tensor.name)", "streams that fit its frames", "\(first.width)x\(first.height)") }
-            for stream in described {
-                let bytes = try reader.size(of: stream.entry) ?? 0
-                let (samples, overflow) = format.sampleCount.multipliedReportingOverflow(by: stream.frames)
-                guard !overflow, samples / samplesPerByte <= bytes else {
-                    throw damaged("stream \(stream.entry)", "as many frames as its \(bytes) bytes can hold", "\(stream.frames)")
-                }
-            }
             let codec = try CodecRegistry.codec(first.codec)
             guard codec.description.medium == medium else {
                 throw damaged("stream \(first.entry)", "a codec for \(medium.rawValue)", first.codec)
@@ -170,35 +176,23 @@ struct ValidManifest: Sendable {
         return groups
     }
 
-    /// Refuses a layer of more weights than the frames of its streams have samples, before anything of its size is made.
-    private static func checkEvidence(
-        _ packed: Manifest.Packed, _ tensor: Manifest.Tensor, _ index: Int, _ manifest: Manifest, _ reader: ArchiveReader
-    ) throws {
-        func refuse(_ expected: String, _ found: String) -> ArchiveError {
-            .damaged(path: reader.path, part: "manifest: tensor \(tensor.name)", expected: expected, found: found)
+    /// Samples that a stream says it holds, which must not be more than its bytes can.
+    private static func samples(
+        in stream: Manifest.Stream, _ medium: Medium, _ reader: ArchiveReader
+    ) throws(ArchiveError) -> Int {
+        let bytes = try reader.size(of: stream.entry) ?? 0
+        var samples = 1
+        for factor in [stream.width, stream.height, stream.frames] {
+            let (product, overflow) = samples.multipliedReportingOverflow(by: factor)
+            guard factor > 0, !overflow, product / samplesPerByte(medium) <= bytes else {
+                throw .damaged(
+                    path: reader.path, part: "manifest: stream \(stream.entry)",
+                    expected: "no more frames than its \(bytes) bytes can hold",
+                    found: "\(stream.frames) of \(stream.width)x\(stream.height)")
+            }
+            samples = product
         }
-        let streams = manifest.streams.count
-        guard (0..<streams).contains(packed.stream), packed.frames > 0 else {
-            throw refuse("frames of one of \(streams) streams", "\(packed.frames) of stream \(packed.stream)")
-        }
-        let count = tensor.shape.contains(0) ? 0 : tensor.shape.reduce(1, *)
-        let stream = manifest.streams[packed.stream]
-        let format = try FrameFormat(width: stream.width, height: stream.height, bitDepth: stream.bits)
-        let (samples, overflow) = format.sampleCount.multipliedReportingOverflow(by: packed.frames)
-        let inStreams = manifest.medium == Medium.image.rawValue ? packed.frames : 1
-        guard !overflow, count <= samples, streams - packed.stream >= inStreams else {
-            throw refuse("at most \(samples) weights in \(packed.frames) frames", "\(count)")
-        }
-        // Deflate and FLAC do not get beyond this; videos may repeat a frame for little more than its header.
-        let limit = manifest.medium == Medium.video.rawValue ? samplesPerByte : 1 << 14
-        let bytes = try manifest.streams[packed.stream..<packed.stream + inStreams].reduce(0) {
-            try $0 + (reader.size(of: $1.entry) ?? 0)
-        }
-        guard count / limit <= bytes else { throw refuse("as many weights as \(bytes) bytes can hold", "\(count)") }
-        let codec = try CodecRegistry.codec(stream.codec).description
-        guard format.width <= codec.maximumWidth, format.height <= codec.maximumHeight else {
-            throw refuse("frames that \(codec.name) can hold", "\(format.width)x\(format.height)")
-        }
+        return samples
     }
 
     private static func place(
@@ -214,9 +208,7 @@ struct ValidManifest: Sendable {
                 }
                 return LayerGeometry.Axis(role, axis.count)
             }
-            // Sizes beside a zero may be of any size.
-            let count = tensor.shape.contains(0) ? 0 : tensor.shape.reduce(1, *)
-            guard count > 0 else { throw MapperError.parameters(expected: "weights", found: "none") }
+            guard let count = tensor.elementCount, count > 0 else { throw MapperError.parameters(expected: "weights", found: "none") }
             let geometry = try LayerGeometry(kind: kind, axes: axes, count: count)
             var block: BlockShape?
             if medium == .video {

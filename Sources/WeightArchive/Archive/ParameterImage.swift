@@ -18,7 +18,7 @@ struct ParameterImage {
             buffer.copyBytes(from: bytes)
         }
         blob = Manifest.Blob(
-            bytes: bytes.count, hash: stream.withUnsafeBytes { Hasher128.hash($0) }, width: width, height: height)
+            bytes: bytes.count, stored: stream.count, hash: stream.withUnsafeBytes { Hasher128.hash($0) }, width: width, height: height)
     }
 
     /// The parameters of all tensors.

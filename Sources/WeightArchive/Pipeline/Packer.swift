@@ -28,11 +28,18 @@ public struct Packer: Sendable {
 
     /// Plans the packing of a model.
     ///
-    /// - Throws: `ArchiveError` for patterns that match nothing, kinds that do not fit, codecs that do not exist.
-    public init(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) {
+    /// - Throws: `ArchiveError` for patterns that match nothing and kinds that do not fit, `CodecError` for codecs and
+    ///   parameters that do not exist.
+    public init(_ model: ModelFile, _ options: PackOptions) throws {
+        if let codec = try options.codec.map({ try CodecRegistry.codec($0) })?.description,
+            codec.medium != options.medium
+        {
+            throw ArchiveError.option(
+                "codec \(codec.name): expected one for \(options.medium.rawValue), found one for \(codec.medium.rawValue)")
+        }
         var tensors = try select(model, options)
         guard (1...16).contains(options.bits ?? 8), options.bitsByName.allSatisfy({ (1...16).contains($0.bits) }) else {
-            throw .option("--bits: expected 1 to 16 bits per weight")
+            throw ArchiveError.option("--bits: expected 1 to 16 bits per weight")
         }
         if options.nonFinite == .exact {
             for i in tensors.indices where tensors[i].kept == nil && !isFiniteThroughout(tensors[i].record, model) {
@@ -151,7 +158,9 @@ extension Packer {
         }
         var results: [LayerResult] = []
         let isLossless = group.codec.description.isLossless
-        try decode(group, as: Bin.self) { streams[$0] } takeFrame: { index, frame in
+        try decode(group, as: Bin.self) {
+            streams[$0]
+        } takeFrame: { index, frame in
             guard !isLossless || Hasher128.hash(frame) == frameHashes[index] else {
                 let layer = group.layers[min(results.count, group.layers.count - 1)]
                 throw ArchiveError.notExact(codec: group.codec.specification, tensor: layer.name)
@@ -222,9 +231,11 @@ extension Packer {
         var streamEntries: [(String, ArchiveWriter.Spooled)] = []
         for (group, (result, places)) in zip(groups, zip(results, spooled)) {
             let total = places.reduce(0) { $0 + $1.length }
-            let shares = share(total, by: zip(group.layers, result.layers).map {
-                ($1.statistics.entropy + 0.01) * Double($0.geometry.count)
-            })
+            let shares = share(
+                total,
+                by: zip(group.layers, result.layers).map {
+                    ($1.statistics.entropy + 0.01) * Double($0.geometry.count)
+                })
             var frame = 0
             for (index, (layer, coded)) in zip(group.layers, result.layers).enumerated() {
                 let codebook = coded.codebook.serialized
@@ -236,7 +247,8 @@ extension Packer {
                     kind: layer.geometry.kind.rawValue,
                     axes: layer.geometry.axes.map { .init(role: $0.role.rawValue, count: $0.count) }, bits: layer.bits,
                     ranges: coded.codebook.encoding, parameters: [parameters.count, codebook.count], block: block,
-                    stream: streams.count, frame: frame, frames: layer.placement.frameCount, hash: coded.hash, bytes: shares[index],
+                    stream: streams.count, frame: frame, frames: layer.placement.frameCount, hash: coded.hash,
+                    bytes: shares[index],
                     entropy: rounded(coded.statistics.entropy), variance: rounded(coded.statistics.variance),
                     mse: rounded(coded.statistics.meanSquaredError), maxError: rounded(coded.statistics.maximumError))
                 parameters += codebook
@@ -281,22 +293,12 @@ extension Packer {
     }
 }
 
-/// Divides a number of bytes in proportion, without losing any.
-private func share(_ total: Int, by weights: [Double]) -> [Int] {
-    let sum = weights.reduce(0, +)
-    var given = 0
-    var seen = 0.0
-    return weights.map { weight in
-        seen += weight
-        let upTo = sum > 0 ? min(Int((seen / sum * Double(total)).rounded()), total) : total
-        defer { given = upTo }
-        return upTo - given
-    }
-}
-
 /// Six significant digits: enough to report, short to store.
+///
+/// JSON has no infinity, which squares of large float64 weights reach: the largest number stands for it.
 private func rounded(_ value: Double) -> Double {
-    guard value != 0, value.isFinite else { return value }
+    guard value.isFinite else { return .greatestFiniteMagnitude }
+    guard value != 0 else { return value }
     let scale = pow(10, 5 - log10(value.magnitude).rounded(.down))
     guard scale.isNormal, (value * scale).isFinite else { return value }
     return (value * scale).rounded() / scale

@@ -102,11 +102,6 @@ func groups(_ tensors: [SelectedTensor], _ options: PackOptions) throws(ArchiveE
         do {
             let codec = try options.codec.map { specification in try CodecRegistry.codec(specification) }
                 ?? CodecRegistry.defaultCodec(for: options.medium, bitDepth: tensor.bits)
-            guard codec.description.medium == options.medium else {
-                throw ArchiveError.option(
-                    "--as \(options.medium.rawValue): expected a codec for it, found \(codec.description.name) "
-                        + "(\(codec.description.medium.rawValue))")
-            }
             let placement = try Placement(geometry, options.medium, block: options.block?.clamped(to: geometry))
             let size = placement.frameSize
             let format = try FrameFormat(width: size.width, height: size.height, bitDepth: tensor.bits)
@@ -127,8 +122,6 @@ func groups(_ tensors: [SelectedTensor], _ options: PackOptions) throws(ArchiveE
                 StreamGroup(
                     codec: codec, format: format, layers: [layer],
                     framesOfStreams: options.medium == .image ? Array(repeating: 1, count: frames) : [frames]))
-        } catch let error as ArchiveError {
-            throw error
         } catch {
             throw .layer(tensor: name, reason: "\(error)")
         }

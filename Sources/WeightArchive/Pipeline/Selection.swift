@@ -99,7 +99,7 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
 private func defaultBits(_ tensor: SelectedTensor, _ model: ModelFile, _ options: PackOptions) -> Int {
     guard let geometry = tensor.geometry, options.range == .channel, tensor.record.dtype != .f64 else { return 8 }
     return bitsThatResolve(
-        TensorWeights<Float>(model, tensor.record).channels(256, of: geometry), atLeast: 8)
+        TensorWeights<Float>(model, tensor.record).channels(1024, of: geometry), atLeast: 8)
 }
 
 /// Whether a tensor lies in what checkpoints call their optimizer's or scheduler's state.

@@ -152,16 +152,26 @@ extension LayerGeometry {
             inner: max(axes[(last + 1)...].reduce(1) { $0 * $1.count }, 1))
     }
 
-    /// Offsets in memory, in weights, of every combination of the axes that have one of `roles`, the first role slowest.
-    func offsets(_ roles: [Role]) -> [Int] {
-        var strides = [Int](repeating: 1, count: axes.count)
-        for i in axes.indices.dropLast().reversed() { strides[i] = strides[i + 1] * axes[i + 1].count }
-        var table = [0]
-        for role in roles {
-            for (axis, stride) in zip(axes, strides) where axis.role == role {
-                table = table.flatMap { base in (0..<axis.count).map { base + $0 * stride } }
+    /// Number of combinations of the axes that have one of `roles`.
+    func count(_ roles: [Role]) -> Int {
+        axes.reduce(1) { roles.contains($1.role) ? $0 * $1.count : $0 }
+    }
+
+    /// Offset in memory, in weights, of combination number `index` of the axes that have one of `roles`, the first role's
+    /// slowest.
+    func offset(of index: Int, _ roles: [Role]) -> Int {
+        var rest = index
+        var offset = 0
+        for role in roles.reversed() {
+            var stride = 1
+            for axis in axes.reversed() {
+                if axis.role == role {
+                    offset += rest % axis.count * stride
+                    rest /= axis.count
+                }
+                stride *= axis.count
             }
         }
-        return table
+        return offset
     }
 }

@@ -1,8 +1,10 @@
 /// Bits per weight with which a uniform quantizer still tells the weights of nearly every channel apart.
 ///
 /// A single outlier can widen a channel's [Wmin, Wmax] so much that all its other weights share one interval: they come back
-/// as one value, off by the same amount, and the network fails although its signal-to-noise ratio looks fine. Bits are added
-/// until at most 1 % of the channels have intervals wider than half the median deviation of their weights.
+/// as one value, off by the same amount, and the network fails although its signal-to-noise ratio looks fine. That is so
+/// where more than 1 % of the channels have intervals wider than half the median deviation of their weights. Such a layer
+/// gets bits until the intervals are an eighth of it, which leaves the bulk of every channel about 32 dB; more than a
+/// threshold's worth, since how much the network depends on these weights cannot be seen in them.
 ///
 /// - Parameters:
 ///   - channels: weights of some of the layer's channels.
@@ -26,7 +28,8 @@ public func bitsThatResolve(_ channels: [[Float]], atLeast bits: Int, atMost mos
         return deviation > 0 ? Double(high - low) / Double(deviation) : nil
     }.sorted()
     guard let spread = spreads.isEmpty ? nil : spreads[(spreads.count - 1) * 99 / 100] else { return bits }
+    guard spread > 0.5 * Double(1 << bits) else { return bits }
     var answer = bits
-    while answer < most, spread > 0.5 * Double(1 << answer) { answer += 1 }
+    while answer < most, spread > 0.125 * Double(1 << answer) { answer += 1 }
     return answer
 }

@@ -60,6 +60,10 @@ private struct BinMeans {
         }
     }
 
+    @specialized(where Scalar == Float, Bin == UInt8)
+    @specialized(where Scalar == Float, Bin == UInt16)
+    @specialized(where Scalar == Double, Bin == UInt8)
+    @specialized(where Scalar == Double, Bin == UInt16)
     mutating func add<Scalar: WeightScalar, Bin: BinScalar>(
         _ weights: UnsafeBufferPointer<Scalar>, _ bins: UnsafeMutableBufferPointer<Bin>, at start: Int,
         _ ranges: ChannelRanges

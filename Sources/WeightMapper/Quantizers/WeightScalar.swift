@@ -6,16 +6,35 @@ public protocol WeightScalar: BinaryFloatingPoint, SIMDScalar, BitwiseCopyable, 
     static var roundingMagic: Self { get }
     /// The whole number that adding `roundingMagic` left in the low bits.
     var roundedBits: Int32 { get }
+
+    /// A whole number as wide as this type.
+    associatedtype OrderedBits: FixedWidthInteger & SignedInteger
+    /// A whole number that grows with the value: minima and maxima of whole numbers vectorize, those of floats do not.
+    ///
+    /// NaN lies beyond the infinity of its sign, and -0 just below 0.
+    var orderedBits: OrderedBits { get }
+    /// The value with these ordered bits.
+    init(orderedBits: OrderedBits)
 }
 
 extension Float: WeightScalar {
     public static var roundingMagic: Float { 12_582_912 }
     public var roundedBits: Int32 { Int32(truncatingIfNeeded: bitPattern &- Self.roundingMagic.bitPattern) }
+    public var orderedBits: Int32 { flipped(Int32(bitPattern: bitPattern)) }
+    public init(orderedBits: Int32) { self.init(bitPattern: UInt32(bitPattern: flipped(orderedBits))) }
 }
 
 extension Double: WeightScalar {
     public static var roundingMagic: Double { 6_755_399_441_055_744 }
     public var roundedBits: Int32 { Int32(truncatingIfNeeded: bitPattern &- Self.roundingMagic.bitPattern) }
+    public var orderedBits: Int64 { flipped(Int64(bitPattern: bitPattern)) }
+    public init(orderedBits: Int64) { self.init(bitPattern: UInt64(bitPattern: flipped(orderedBits))) }
+}
+
+/// Reverses the order of negative numbers: from sign and magnitude to two's complement and back.
+@inline(__always)
+private func flipped<Bits: FixedWidthInteger & SignedInteger>(_ bits: Bits) -> Bits {
+    bits ^ (bits &>> (Bits.bitWidth &- 1) & .max)
 }
 
 /// A bin number's storage: one byte up to 8 bits, two above.

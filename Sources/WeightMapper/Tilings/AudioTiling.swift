@@ -11,6 +11,8 @@ public struct AudioTiling: Sendable {
     public var sampleCount: Int { pictures.geometry.count }
 
     /// Writes the track of the layer's `bins` into `samples`.
+    @specialized(where Bin == UInt8)
+    @specialized(where Bin == UInt16)
     public func tile<Bin: BinScalar>(_ bins: Span<Bin>, into samples: inout MutableSpan<Bin>) {
         guard pictures.paddingCount == 0 else {
             // A folded layer is in row order already; only its last row is short.
@@ -28,6 +30,8 @@ public struct AudioTiling: Sendable {
     }
 
     /// The inverse of `tile`.
+    @specialized(where Bin == UInt8)
+    @specialized(where Bin == UInt16)
     public func untile<Bin: BinScalar>(_ samples: Span<Bin>, into bins: inout MutableSpan<Bin>) {
         guard pictures.paddingCount == 0 else {
             for i in samples.indices { bins[i] = samples[i] }

@@ -20,12 +20,9 @@ public struct BlockShape: Hashable, Sendable, Codable {
 
     /// The block that covers each matrix of a layer.
     public init(whole geometry: LayerGeometry) {
-        func count(_ roles: LayerGeometry.Role...) -> Int {
-            geometry.axes.reduce(1) { roles.contains($1.role) ? $0 * $1.count : $0 }
-        }
         self.init(
-            bfin: max(count(.group, .input), 1), bfout: max(count(.output), 1), bx: count(.kernelX),
-            by: count(.kernelZ, .kernelY))
+            bfin: max(geometry.count([.group, .input]), 1), bfout: max(geometry.count([.output]), 1),
+            bx: geometry.count([.kernelX]), by: geometry.count([.kernelZ, .kernelY]))
     }
 
     /// Number of blocks of this shape that cover `block`'s matrix, `self` being the whole of it.

@@ -18,23 +18,19 @@ public struct Tiling: Sendable {
     /// Pixels of all pictures that hold no weight.
     public var paddingCount: Int { frameCount * frameWidth * frameHeight - geometry.count }
 
-    /// Offsets of matrices, and of the four digits of a place within one, in weights from the tensor's first.
-    private let matrices, outputs, inputs, kernelRows, kernelColumns: [Int]
+    /// The block that would cover a whole matrix.
+    private let extent: BlockShape
 
     /// A tiling of a layer by blocks.
     ///
     /// - Throws: `MapperError.block` when a side of the block is empty or exceeds the layer's.
     public init(_ geometry: LayerGeometry, block: BlockShape) throws(MapperError) {
-        let extent = BlockShape(whole: geometry)
+        extent = BlockShape(whole: geometry)
         try block.validate(within: extent)
         self.geometry = geometry
         self.block = block
-        matrices = geometry.offsets([.stack, .direction, .gate])
-        outputs = geometry.offsets([.output])
-        kernelRows = geometry.offsets([.kernelZ, .kernelY])
-        inputs = geometry.offsets([.group, .input])
-        kernelColumns = geometry.offsets([.kernelX])
-        frameCount = geometry.count == 0 ? 0 : matrices.count * extent.blocks(of: block)
+        let matrices = geometry.count(Roles.matrices)
+        frameCount = geometry.count == 0 ? 0 : matrices * extent.blocks(of: block)
     }
 
     /// Offsets of the weights in picture `frame`: the one at (x, y) is weight rows[y] + columns[x], or padding where that is
@@ -46,29 +42,42 @@ public struct Tiling: Sendable {
             defer { place /= radix }
             return place % radix
         }
-        let kx = digit(ceilDivide(kernelColumns.count, block.bx)) * block.bx
-        let fin = digit(ceilDivide(inputs.count, block.bfin)) * block.bfin
-        let ky = digit(ceilDivide(kernelRows.count, block.by)) * block.by
-        let fout = digit(ceilDivide(outputs.count, block.bfout)) * block.bfout
-        let base = matrices[place]
-        // Two out-of-layer offsets must not overflow when added.
+        let kx = digit(ceilDivide(extent.bx, block.bx)) * block.bx
+        let fin = digit(ceilDivide(extent.bfin, block.bfin)) * block.bfin
+        let ky = digit(ceilDivide(extent.by, block.by)) * block.by
+        let fout = digit(ceilDivide(extent.bfout, block.bfout)) * block.bfout
+        let base = geometry.offset(of: place, Roles.matrices)
+        let rows = table(
+            base, Roles.outputs, fout..<fout + block.bfout, extent.bfout, Roles.kernelRows, ky..<ky + block.by, extent.by)
+        let columns = table(
+            0, Roles.inputs, fin..<fin + block.bfin, extent.bfin, Roles.kernelColumns, kx..<kx + block.bx, extent.bx)
+        return (rows, columns)
+    }
+
+    /// Offsets along one side of a picture: for each `slow` index every `fast` one; beyond the layer where either is.
+    private func table(
+        _ base: Int, _ slowRoles: [LayerGeometry.Role], _ slow: Range<Int>, _ slowLimit: Int,
+        _ fastRoles: [LayerGeometry.Role], _ fast: Range<Int>, _ fastLimit: Int
+    ) -> [Int] {
+        // Two offsets beyond the layer must not overflow when added.
         let outside = Int.max / 4
-        func table(_ slow: [Int], _ slowStart: Int, _ slowCount: Int, _ fast: [Int], _ fastStart: Int, _ fastCount: Int)
-            -> [Int]
-        {
-            var table: [Int] = []
-            table.reserveCapacity(slowCount * fastCount)
-            for s in slowStart..<slowStart + slowCount {
-                for f in fastStart..<fastStart + fastCount {
-                    table.append(s < slow.count && f < fast.count ? slow[s] + fast[f] : outside)
-                }
-            }
-            return table
+        let fastOffsets = fast.map { $0 < fastLimit ? geometry.offset(of: $0, fastRoles) : outside }
+        var table: [Int] = []
+        table.reserveCapacity(slow.count * fast.count)
+        for s in slow {
+            let start = s < slowLimit ? base + geometry.offset(of: s, slowRoles) : outside
+            for offset in fastOffsets { table.append(offset == outside ? outside : start + offset) }
         }
-        return (
-            table(outputs, fout, block.bfout, kernelRows, ky, block.by).map { $0 + base },
-            table(inputs, fin, block.bfin, kernelColumns, kx, block.bx)
-        )
+        return table
+    }
+
+    /// What runs which way in a picture.
+    private enum Roles {
+        static let matrices: [LayerGeometry.Role] = [.stack, .direction, .gate]
+        static let outputs: [LayerGeometry.Role] = [.output]
+        static let kernelRows: [LayerGeometry.Role] = [.kernelZ, .kernelY]
+        static let inputs: [LayerGeometry.Role] = [.group, .input]
+        static let kernelColumns: [LayerGeometry.Role] = [.kernelX]
     }
 
     /// Writes picture `frame` of the layer's `bins` into `pixels`, row by row; pixels that hold no weight get `padding`.
@@ -139,17 +148,27 @@ private func forEachRun(
             if valid < width { copy(y * width + valid, nil, width - valid) }
         }
     } else {
-        // Tiles keep both sides in cache when rows and columns of the picture are columns and rows in memory.
-        let side = 64
-        for top in stride(from: 0, to: rows.count, by: side) {
-            for left in stride(from: 0, to: width, by: side) {
-                for y in top..<min(top + side, rows.count) {
-                    for x in left..<min(left + side, width) {
-                        let weight = rows[y] + columns[x]
-                        if isWhole || weight < count {
-                            gather(y * width + x, weight)
-                        } else {
-                            copy(y * width + x, nil, 1)
+        rows.withUnsafeBufferPointer { rows in
+            columns.withUnsafeBufferPointer { columns in
+                // Tiles keep both sides in cache when rows and columns of the picture are columns and rows in memory.
+                for top in stride(from: 0, to: rows.count, by: tileHeight) {
+                    for left in stride(from: 0, to: width, by: tileWidth) {
+                        let right = min(left + tileWidth, width)
+                        for y in top..<min(top + tileHeight, rows.count) {
+                            let row = rows[y]
+                            let pixel = y * width
+                            if isWhole {
+                                for x in left..<right { gather(pixel &+ x, row &+ columns[x]) }
+                                continue
+                            }
+                            for x in left..<right {
+                                let weight = row &+ columns[x]
+                                if weight < count {
+                                    gather(pixel &+ x, weight)
+                                } else {
+                                    copy(pixel &+ x, nil, 1)
+                                }
+                            }
                         }
                     }
                 }
@@ -157,5 +176,9 @@ private func forEachRun(
         }
     }
 }
+
+/// Pixels of the tiles in which a picture is walked that has no runs: a cache line in memory's direction, and a few lines.
+private let tileWidth = 32
+private let tileHeight = 64
 
 func ceilDivide(_ a: Int, _ b: Int) -> Int { (a + b - 1) / b }

@@ -24,8 +24,10 @@ struct PackCommand: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("The model file, or the index of its shards.", valueName: "model"), completion: .file())
     var model: String
 
-    @Option(name: .customLong("as"), help: "What the weights become: image, video or audio.")
-    var medium: Medium = .image
+    @Option(
+        name: .customLong("as"),
+        help: "What the weights become: image, video or audio. (default: what --codec makes, else image)")
+    var medium: Medium?
 
     @Option(
         help: ArgumentHelp(
@@ -57,12 +59,12 @@ struct PackCommand: AsyncParsableCommand {
 
     func run() async throws {
         var options = try mapping.packOptions()
-        options.medium = medium
         options.codec = codec
         options.block = try block.map(parseBlock)
         options.threads = run.threads
         options.force = force
-        try await reportingErrors { [options] in
+        try await reportingErrors {
+            options.medium = try medium ?? codec.map { try CodecRegistry.codec($0).description.medium } ?? .image
             let file = try ModelFiles.open(model, layout: mapping.layout)
             let packer = try Packer(file, options)
             if !run.quiet { for note in file.notes { printError(note) } }
@@ -128,7 +130,7 @@ struct PackCommand: AsyncParsableCommand {
             ])
         }
         for line in table.lines(width: terminalWidth()) { print(line) }
-        print("\(grouped(packer.weightCount)) weights would be packed as \(medium.rawValue); nothing was written")
+        print("\(grouped(packer.weightCount)) weights would be packed as \(packer.options.medium.rawValue); nothing was written")
     }
 }
 

@@ -69,7 +69,8 @@ struct ReportCommand: AsyncParsableCommand {
 
     private func printTotal(_ report: ReportDocument, _ summary: ArchiveSummary) {
         print("")
-        print(packedLine(summary) + "; quantizer \(report.quantizer)")
+        print(packedLine(summary))
+        print("quantizer: \(report.quantizer)")
         if let line = keptLine(summary) { print(line) }
         print("")
         var table = TextTable([.init("", alignsRight: false), .init("bytes"), .init("ratio")])
@@ -84,7 +85,7 @@ struct ReportCommand: AsyncParsableCommand {
             if let zstd = comparison.zstdOriginal { add("original, zstd", zstd, of: original) }
             let layers = report.total.layerOriginalBytes
             if layers > 0 {
-                add("packed layers: streams", report.total.layerPackedBytes, of: layers)
+                add("packed layers", report.total.layerPackedBytes, of: layers)
                 add("the same bins, plain", comparison.plainBins, of: layers)
                 add("the same bins, zip", comparison.zipBins, of: layers)
                 add("the same bins, zstd", comparison.zstdBins, of: layers)

@@ -1,0 +1,125 @@
+import Codecs
+import Foundation
+import ModelFiles
+import Testing
+import WeightArchive
+import WeightMapper
+
+/// `docs/decode.py`, which was written from `docs/format.md`, restores the same bytes as `Unpacker`.
+@Suite(.enabled(if: Python.hasModules, "needs the packages of docs/requirements.txt; ./test installs them"))
+struct DecoderTests {
+    struct Case: CustomTestStringConvertible, Sendable {
+        /// Relative to the repository; `nil` for the example model.
+        var model: String?
+        var medium: Medium
+        var codec: String?
+        var bits: Int?
+        var range = RangeScope.channel
+        var reconstruction = Reconstruction.middle
+        var block: BlockShape?
+        var packsAll = true
+
+        var testDescription: String {
+            "\(model ?? "example") \(medium) \(codec ?? "default") \(bits ?? 0) \(range) \(reconstruction) \(block.map { "\($0)" } ?? "")"
+        }
+
+        var options: PackOptions {
+            var options = PackOptions()
+            options.medium = medium
+            options.codec = codec
+            options.bits = bits
+            options.range = range
+            options.reconstruction = reconstruction
+            options.block = block
+            options.include = packsAll ? ["."] : []
+            options.threads = 2
+            return options
+        }
+    }
+
+    static let depths: [Case] = Medium.allCases.flatMap { medium in
+        [1, 3, 4, 8, 10, 16].flatMap { bits in
+            [
+                Case(medium: medium, bits: bits),
+                Case(medium: medium, bits: bits, range: .layer, reconstruction: .mean),
+            ]
+        } + [Case(medium: medium, bits: 5, reconstruction: .mean), Case(medium: medium, packsAll: false)]
+    }
+
+    static let blocks = [
+        BlockShape(bfin: 1, bfout: 1), BlockShape(bfin: 3, bfout: 2, bx: 1, by: 2),
+        BlockShape(bfin: 5, bfout: 7, bx: 2, by: 3), BlockShape(bfin: 1000, bfout: 1000, bx: 100, by: 1),
+    ].map { Case(medium: .video, bits: 6, block: $0) }
+
+    /// Standards fix what a decoder of lossy video gives; for lossy audio they allow rounding, see `docs/format.md`.
+    static let codecs: [Case] = {
+        let available = Set(CodecRegistry.all.filter { $0.unavailable == nil }.map(\.description.name))
+        let video: [(String, [Int])] = [
+            ("ffv1", [2, 8, 9, 11, 13]), ("h264", [8, 9]), ("hevc", [5, 8, 9, 11]), ("av1", [8, 9, 12]),
+            ("vp9", [8, 9, 12]), ("h264:qp=20", [3, 8, 10]), ("hevc:qp=20", [3, 8, 12]), ("av1:qp=30", [3, 8, 12]),
+            ("vp9:qp=30", [3, 8, 12]),
+        ]
+        return video.filter { available.contains(String($0.0.prefix { $0 != ":" })) }.flatMap { codec, depths in
+            depths.map { Case(medium: .video, codec: codec, bits: $0) }
+        } + [3, 8, 9, 16].map { Case(medium: .audio, codec: "wav", bits: $0) }
+            + [Case(medium: .audio, codec: "flac:level=8", bits: 8)]
+            + ["png:filter=all,strategy=default", "png:level=0"].map { Case(medium: .image, codec: $0, bits: 7) }
+    }()
+
+    static let formats: [Case] = {
+        let fixtures = "Tests/ModelFilesTests/Fixtures/"
+        let names =
+            ["legacy_checkpoint.pt", "legacy_dtypes.pt", "legacy_views.pt", "zip_checkpoint.pt", "zip_dtypes.pt"]
+            + ["zip_module.pt", "zip_views.pt", "single.safetensors", "sharded/model.safetensors.index.json"]
+        return names.flatMap { name in
+            Medium.allCases.map { Case(model: fixtures + name, medium: $0, bits: 8) }
+        }
+            + ["digits.safetensors", "digits.pt"].flatMap { name in
+                Medium.allCases.map { Case(model: "samples/\(name)", medium: $0, packsAll: false) }
+            }
+    }()
+
+    @Test(arguments: [depths, blocks, codecs, formats]) func pythonRestoresTheSameBytes(_ cases: [Case]) async throws {
+        let folder = try TemporaryFolder()
+        try ExampleModel.write(to: folder["example.safetensors"])
+        var files: [(packed: String, output: String)] = []
+        for (index, test) in cases.enumerated() {
+            let path = test.model.map { Python.repository.appending(path: $0).path } ?? folder["example.safetensors"]
+            files.append((folder["\(index).wcz"], folder["\(index).python"]))
+            do {
+                _ = try await Packer(try ModelFiles.open(path), test.options).pack(to: files[index].packed)
+                try await Unpacker(PackedModel(files[index].packed)).unpack(
+                    to: folder["\(index).swift"], threads: 2, force: false)
+            } catch {
+                Issue.record("\(test.testDescription): \(error)")
+                return
+            }
+        }
+        for (index, failure) in try Python.decode(files).enumerated() {
+            #expect(failure == nil, "\(cases[index].testDescription)")
+            guard failure == nil else { continue }
+            let same = try contents(folder["\(index).swift"]) == contents(files[index].output)
+            #expect(same, "\(cases[index].testDescription)")
+        }
+    }
+
+    @Test func rawWeightsComeBackByTheDocumentedCommand() async throws {
+        let folder = try TemporaryFolder()
+        let weights = (0..<4321).map { Float(sin(Double($0))) }
+        try weights.withUnsafeBytes { Data($0) }.write(to: URL(filePath: folder["weights.bin"]))
+        var options = PackOptions()
+        options.medium = .video
+        _ = try await Packer(try ModelFiles.open(folder["weights.bin"]), options).pack(to: folder["weights.wcz"])
+        try await Unpacker(PackedModel(folder["weights.wcz"])).unpack(to: folder["swift.bin"], threads: 1, force: false)
+        let script = Python.docs.appending(path: "decode.py").path
+        let result = try Python.run([script, folder["weights.wcz"], folder["python.bin"]])
+        #expect(result.status == 0 && result.output == "")
+        #expect(try contents(folder["swift.bin"]) == contents(folder["python.bin"]))
+
+        // It replaces nothing, and says in one line why.
+        let again = try Python.run([script, folder["weights.wcz"], folder["python.bin"]])
+        #expect(again.status == 1)
+        #expect(
+            again.output.hasPrefix("decode.py: ") && again.output.split(separator: "\n").count == 1, "\(again.output)")
+    }
+}

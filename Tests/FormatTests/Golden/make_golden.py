@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Makes the golden packed files of format version 1 with a built wcodec, and from one of them files that must be refused.
+
+    python make_golden.py WCODEC
+
+Files that exist are left as they are: what an earlier version wrote must stay readable. Needs numpy and xxhash.
+"""
+
+import io
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+import numpy as np
+import xxhash
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# Which tensors are packed, and how.
+CASES = {
+    "image-8": ["gru", "--as", "image"],
+    "image-3-mean": ["fc", "--as", "image", "--bits", "3", "--reconstruct", "mean"],
+    "image-12-layer": ["conv", "--as", "image", "--bits", "12", "--range", "layer"],
+    "utvideo-5-blocks": ["conv", "--as", "video", "--bits", "5", "--block", "2,4,2,3"],
+    "ffv1-10": ["double", "--as", "video", "--bits", "10"],
+    "hevc-qp20": ["fc", "--as", "video", "--codec", "hevc:qp=20"],
+    "av1-qp30": ["conv", "--as", "video", "--codec", "av1:qp=30"],
+    "vp9-8": ["half", "--as", "video", "--codec", "vp9"],
+    "flac-8": ["half", "--as", "audio"],
+    "wav-6": ["conv", "--as", "audio", "--codec", "wav", "--bits", "6"],
+}
+
+
+def write_model(path, pattern):
+    """Writes a bias, which is kept, and the tensors that are to be packed."""
+    random = np.random.default_rng(1)
+    tensors = {
+        "conv.weight": random.normal(size=(4, 3, 3, 2)).astype("<f4"),
+        "fc.weight": random.normal(size=(3, 5)).astype("<f4"),
+        "half.weight": random.normal(size=(4, 5)).astype("<f2"),
+        "double.weight": random.normal(size=(2, 5)).astype("<f8"),
+        "gru.weight_ih_l0": random.normal(size=(6, 3)).astype("<f4"),
+        "gru.weight_hh_l0": random.normal(size=(6, 2)).astype("<f4"),
+        "bias": random.normal(size=3).astype("<f4"),
+    }
+    tensors = {name: tensor for name, tensor in tensors.items() if re.search(f"{pattern}|bias", name)}
+    names = {"<f4": "F32", "<f2": "F16", "<f8": "F64"}
+    header, data = {}, b""
+    for name, tensor in tensors.items():
+        start = len(data)
+        data += tensor.tobytes()
+        header[name] = {"dtype": names[tensor.dtype.str], "shape": tensor.shape, "data_offsets": [start, len(data)]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + data)
+
+
+def rewrite(source, manifest=None, entries=None, compression=zipfile.ZIP_STORED, remove=()):
+    """The packed file with changes that its own hash then covers."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(out, "w") as new:
+        for info in old.infolist():
+            data = (entries or {}).get(info.filename, old.read(info))
+            if info.filename == "manifest.json" and manifest:
+                value = json.loads(data)
+                manifest(value)
+                data = json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+            if info.filename not in remove:
+                new.writestr(zipfile.ZipInfo(info.filename), data, compression)
+        new.comment = b"wcodec 1 xxh3-128 " + b"0" * 32
+    data = out.getvalue()[:-32]
+    return data + xxhash.xxh3_128_hexdigest(data).encode()
+
+
+def refused(path):
+    """Files that break one rule each, with what an error message must name."""
+    with zipfile.ZipFile(path) as archive:
+        name = next(name for name in archive.namelist() if name.startswith("image/"))
+        picture = bytearray(archive.read(name))
+    picture[40] ^= 1
+
+    def change(*keys, to):
+        def apply(value):
+            for key in keys[:-1]:
+                value = value[key]
+            value[keys[-1]] = to
+
+        return rewrite(path, apply)
+
+    return {
+        "version-2": (change("version", to=2), "version 2"),
+        "path": (change("source", "files", 0, "name", to="../model.safetensors"), "name"),
+        "stream-hash": (rewrite(path, entries={name: bytes(picture)}), name),
+        "stream-missing": (rewrite(path, remove=[name]), name),
+        "tensor-hash": (change("tensors", 0, "packed", "hash", to="0" * 32), "tensor"),
+        "tensor-place": (change("tensors", 1, "at", to=[0, 1 << 40]), "inside its file"),
+        "compressed": (rewrite(path, compression=zipfile.ZIP_DEFLATED), "stored"),
+    }
+
+
+def keep(name, data):
+    """Writes a file unless it exists."""
+    path = os.path.join(HERE, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if not os.path.exists(path):
+        with open(path, "wb") as file:
+            file.write(data)
+    return path
+
+
+def main(wcodec):
+    expected = {"restored": {}, "refused": {}}
+    if os.path.exists(os.path.join(HERE, "expected.json")):
+        with open(os.path.join(HERE, "expected.json")) as file:
+            expected = json.load(file)
+    with tempfile.TemporaryDirectory() as folder:
+        model, packed, restored = (os.path.join(folder, name) for name in ("model.safetensors", "p.wcz", "out"))
+        for name, (include, *options) in CASES.items():
+            name = f"v1/{name}.wcz"
+            if name in expected["restored"]:
+                continue
+            write_model(model, include)
+            options += ["--include", include, "-q", "--force", "-o", packed]
+            subprocess.run([wcodec, "pack", model, *options], check=True)
+            subprocess.run([wcodec, "unpack", packed, "-q", "--force", "-o", restored], check=True)
+            with open(packed, "rb") as file:
+                keep(name, file.read())
+            with open(restored, "rb") as file:
+                expected["restored"][name] = {"model.safetensors": xxhash.xxh3_128_hexdigest(file.read())}
+    for name, (data, part) in refused(os.path.join(HERE, "v1/image-3-mean.wcz")).items():
+        keep(f"refused/{name}.wcz", data)
+        expected["refused"][f"refused/{name}.wcz"] = part
+    with open(os.path.join(HERE, "expected.json"), "w") as file:
+        json.dump(expected, file, indent=2, sort_keys=True)
+        file.write("\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

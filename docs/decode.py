@@ -1,0 +1,327 @@
+#!/usr/bin/env python3
+"""Restores a model from a packed file (.wcz), by docs/format.md and nothing else of this repository.
+
+    python decode.py PACKED.wcz OUT
+
+OUT is the model's file, or the folder for a model of several files; it must not exist. Section numbers are those of
+format.md. Needs numpy, Pillow, PyAV and soundfile; hashes are checked when xxhash is installed too. This decoder is short
+rather than fast or thrifty: it holds a model's files in memory.
+"""
+
+import io
+import json
+import math
+import os
+import re
+import sys
+import zipfile
+
+import numpy as np
+
+try:
+    import xxhash
+except ImportError:
+    xxhash = None
+
+
+class FormatError(Exception):
+    """The file breaks a rule of format.md."""
+
+
+def check(condition, message):
+    if not condition:
+        raise FormatError(message)
+
+
+def check_hash(data, expected, what):
+    """XXH3-128 of `data` (section 2)."""
+    if xxhash:
+        check(xxhash.xxh3_128_hexdigest(data) == expected, f"{what}: its hash is not {expected}")
+
+
+# 1. Container
+
+
+def open_container(path):
+    """Checks the trailer and returns the ZIP's entries as a function from name to bytes."""
+    with open(path, "rb") as file:
+        data = file.read()
+    trailer = re.fullmatch(rb"wcodec 1 xxh3-128 ([0-9a-f]{32})", data[-50:])
+    check(data[:4] == b"PK\x03\x04" and trailer, f"{path}: not a packed file, or truncated")
+    check_hash(memoryview(data)[:-32], trailer[1].decode(), path)
+    archive = zipfile.ZipFile(io.BytesIO(data))
+
+    def entry(name):
+        info = archive.getinfo(name)
+        check(info.compress_type == zipfile.ZIP_STORED, f"{name}: expected a stored entry")
+        return archive.read(info)
+
+    return entry
+
+
+# 5. Streams: each function gives the frames of one as arrays of bins
+
+
+def read_png(data, stream):
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None
+    picture = Image.open(io.BytesIO(data))
+    # Pillow gives 2- and 4-bit samples repeated to fill 8 bits, so in every mode the bin is in the uppermost bits.
+    samples = np.asarray(picture)
+    depth = {"1": 1, "L": 8, "I;16": 16, "I;16B": 16, "I": 16}.get(picture.mode)
+    check(depth is not None, f"{stream['entry']}: expected a gray picture, found mode {picture.mode}")
+    return [samples.astype(np.uint16) >> (depth - stream["bits"])]
+
+
+def read_video(data, stream, codec, is_lossless):
+    import av
+
+    n = stream["bits"]
+    depths = {"utvideo": [8], "ffv1": [8, 9, 10, 12, 16], "h264": [8, 10]}.get(codec, [8, 10, 12])
+    least = n if is_lossless else max(n, 10 if codec == "av1" else 8)
+    depth = min(d for d in depths if d >= least)
+    shift = 0 if is_lossless and codec != "utvideo" else depth - n
+    frames = []
+    with av.open(io.BytesIO(data), format="matroska") as container:
+        for picture in container.decode(container.streams.video[0]):
+            for plane in picture.planes[: 3 if codec == "utvideo" else 1]:
+                row = np.frombuffer(plane, "<u2" if depth > 8 else "u1").reshape(plane.height, -1)
+                samples = row[: stream["height"], : stream["width"]].astype(np.uint32)
+                rounded = samples + (1 << shift >> 1) >> shift
+                frames.append(np.minimum(rounded, (1 << n) - 1).astype(np.uint16))
+    check(0 <= len(frames) - stream["frames"] < (3 if codec == "utvideo" else 1), f"{stream['entry']}: other frames")
+    return frames[: stream["frames"]]
+
+
+def read_audio(data, stream, codec, is_lossless):
+    import soundfile
+
+    middle = 1 << (stream["bits"] - 1)
+    if is_lossless:
+        # soundfile gives 8-bit samples in the upper byte.
+        samples, _ = soundfile.read(io.BytesIO(data), dtype="int16")
+        bins = samples.astype(np.int32) >> (8 if stream["bits"] <= 8 else 0)
+    else:
+        samples, _ = soundfile.read(io.BytesIO(data), dtype="float32")
+        bins = np.clip(np.floor(samples * np.float32(middle)), -middle, middle - 1).astype(np.int32)
+    return [np.clip(bins + middle, 0, 2 * middle - 1).astype(np.uint16).reshape(1, -1)]
+
+
+def read_stream(data, stream):
+    check_hash(data, stream["hash"], stream["entry"])
+    codec, *parameters = re.split("[:,]", stream["codec"])
+    is_lossless = not any(parameter.startswith("qp=") for parameter in parameters)
+    if codec == "png":
+        frames = read_png(data, stream)
+    elif codec in ("utvideo", "ffv1", "h264", "hevc", "av1", "vp9"):
+        frames = read_video(data, stream, codec, is_lossless)
+    elif codec in ("flac", "wav", "vorbis", "opus", "mp3"):
+        frames = read_audio(data, stream, codec, codec in ("flac", "wav"))
+    else:
+        raise FormatError(f"{stream['entry']}: unknown codec {codec}")
+    for frame in frames:
+        check(frame.shape == (stream["height"], stream["width"]), f"{stream['entry']}: a picture of another size")
+    return frames
+
+
+# 6. Layers
+
+
+PICTURE, ROWS, COLUMNS = ("stack", "direction", "gate"), ("output", "kernelZ", "kernelY"), ("group", "input", "kernelX")
+CHANNEL = PICTURE + ("output", "group")
+
+
+def offsets(axes, roles):
+    """Offsets in memory of every combination of the axes with one of `roles`, the first role slowest."""
+    table = np.zeros(1, np.int64)
+    for role in roles:
+        for i, (name, count) in enumerate(axes):
+            if name == role:
+                stride = math.prod(size for _, size in axes[i + 1 :])
+                table = (table[:, None] + np.arange(count) * stride).ravel()
+    return table
+
+
+def block_offsets(slow, fast, slow_start, fast_start, slow_count, fast_count, outside):
+    """Offsets of the rows or columns of one block; `outside` beyond the layer's edge."""
+    slow = np.append(slow, np.full(slow_count, outside))[slow_start : slow_start + slow_count]
+    fast = np.append(fast, np.full(fast_count, outside))[fast_start : fast_start + fast_count]
+    return np.minimum(slow[:, None] + fast, outside).ravel()
+
+
+def read_layer(packed, count, medium, frames):
+    """The bins of a layer in memory order (6.2 to 6.4)."""
+    axes = packed["axes"]
+    outputs, kernel_rows = offsets(axes, ROWS[:1]), offsets(axes, ROWS[1:])
+    inputs, kernel_columns = offsets(axes, COLUMNS[:2]), offsets(axes, COLUMNS[2:])
+    whole = [len(inputs), len(outputs), len(kernel_columns), len(kernel_rows)]
+    bfin, bfout, bx, by = block = packed["block"] if medium == "video" else whole
+    check(all(0 < side <= limit for side, limit in zip(block, whole)), f"block {block} of {whole}")
+    bins, outside = np.zeros(count, np.uint16), math.prod(size for _, size in axes)
+    frames = iter(frames)
+    track = next(frames).ravel() if medium == "audio" else None
+    for matrix in offsets(axes, PICTURE):
+        for fout in range(0, whole[1], bfout):
+            for ky in range(0, whole[3], by):
+                for fin in range(0, whole[0], bfin):
+                    for kx in range(0, whole[2], bx):
+                        rows = block_offsets(outputs, kernel_rows, fout, ky, bfout, by, outside)
+                        columns = block_offsets(inputs, kernel_columns, fin, kx, bfin, bx, outside)
+                        places = matrix + rows[:, None] + columns
+                        # The second condition: rows[y] + columns[x] may be a place although one of them is outside.
+                        inside = (places < count) & (rows[:, None] < outside) & (columns < outside)
+                        if track is None:
+                            bins[places[inside]] = next(frames)[inside]
+                        else:
+                            taken = np.count_nonzero(inside)
+                            bins[places[inside]], track = track[:taken], track[taken:]
+    return bins
+
+
+# 7. Weights
+
+
+def read_ranges(encoding, data, channels):
+    if encoding == "minifloat":
+        check(len(data) == 8 + 2 * channels, "ranges of another size")
+        codes = np.frombuffer(data, np.uint8, offset=8)
+        magnitudes = np.ldexp((16 - (codes & 7)) / 16, -(codes >> 3).astype(int))
+        magnitudes[codes == 255] = 0
+        bounds = np.frombuffer(data, "<f8", 1) * magnitudes
+        bounds[:channels] *= -1
+    else:
+        bounds = np.frombuffer(data, {"float32": "<f4", "float64": "<f8"}[encoding]).astype(np.float64)
+    lows, highs = bounds[:channels], bounds[channels:]
+    check(len(highs) == channels and np.all(lows <= highs) and np.all(np.isfinite(highs - lows)), "impossible ranges")
+    return lows, highs
+
+
+def restore_weights(bins, packed, dtype, quantizer, parameters):
+    """The bytes of a tensor."""
+    counts = [size for _, size in packed["axes"]]
+    is_channel = [role in CHANNEL for role, _ in packed["axes"]]
+    channels, inner = 1, len(bins)
+    if quantizer["range"] == "channel" and True in is_channel:
+        first, last = is_channel.index(True), len(is_channel) - is_channel[::-1].index(True)
+        if all(is_channel[first:last]):
+            channels, inner = math.prod(counts[first:last]), math.prod(counts[last:])
+    means = 1 << packed["bits"] if quantizer["reconstruct"] == "mean" else 0
+    lows, highs = read_ranges(packed["ranges"], parameters[: len(parameters) - means], channels)
+    fractions = (np.frombuffer(parameters[len(parameters) - means :], np.uint8) + 0.5) / 256 if means else None
+
+    # The last row of a folded layer may be short.
+    padded = np.zeros(-(-len(bins) // (channels * inner)) * channels * inner, np.uint16)
+    padded[: len(bins)] = bins
+    padded = padded.reshape(-1, channels, inner)
+    steps = (highs - lows) / (1 << packed["bits"])
+    positions = padded + (fractions[padded] if means else 0.5)
+    weights = (lows[:, None] + positions * steps[:, None]).ravel()[: len(bins)]
+    if dtype == "F64":
+        return weights.astype("<f8").tobytes()
+    weights = weights.astype("<f4")
+    if dtype == "F32":
+        return weights.tobytes()
+    if dtype == "F16":
+        return weights.astype("<f2").tobytes()
+    check(dtype == "BF16", f"unknown type {dtype}")
+    bits = weights.view("<u4")
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype("<u2").tobytes()
+
+
+# 8. Files
+
+
+BITS = dict.fromkeys("BOOL U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ".split(), 8)
+BITS |= dict.fromkeys("I16 U16 F16 BF16".split(), 16) | dict.fromkeys("I32 U32 F32 C32".split(), 32)
+BITS |= dict.fromkeys("I64 U64 F64 C64".split(), 64) | {"C128": 128}
+
+
+def restore(path):
+    """The model's files, as pairs of name and bytes."""
+    entry = open_container(path)
+    manifest = json.loads(entry("manifest.json"))
+    check((manifest["format"], manifest["version"]) == ("wcodec", 1), f"{path}: not version 1 of this format")
+    tensors = [tensor for tensor in manifest["tensors"] if not tensor.get("inSkeleton")]
+    sizes = [math.prod(tensor["shape"]) * BITS[tensor["dtype"]] // 8 for tensor in tensors]
+
+    files = []
+    for index, file in enumerate(manifest["source"]["files"]):
+        name, rest = file["name"], entry("skeleton/" + file["name"])
+        check(name not in ("", ".", "..") and not re.search(r"[/\\:\x00-\x1f\x7f]", name), f"file name {name!r}")
+        check_hash(rest, file["skeleton"], f"skeleton/{name}")
+        data, position = bytearray(), 0
+        for tensor, size in zip(tensors, sizes):
+            if tensor["at"][0] == index:
+                missing = tensor["at"][1] - len(data)
+                check(0 <= missing <= len(rest) - position, f"tensor {tensor['name']}: not at a place of its own")
+                data += rest[position : position + missing] + bytes(size)
+                position += missing
+        data += rest[position:]
+        check(len(data) == file["size"], f"{name}: {len(data)} bytes, expected {file['size']}")
+        files.append((name, data))
+
+    def put(tensor, data):
+        file, start = tensor["at"]
+        files[file][1][start : start + len(data)] = data
+
+    if "exact" in manifest:
+        exact = entry("exact.safetensors")
+        check_hash(exact, manifest["exact"], "exact.safetensors")
+        position = 8 + int.from_bytes(exact[:8], "little")
+        for tensor, size in zip(tensors, sizes):
+            if "kept" in tensor:
+                put(tensor, exact[position : position + size])
+                position += size
+        check(position == len(exact), "exact.safetensors: another size")
+
+    parameters = b""
+    if blob := manifest.get("parameters"):
+        data = entry("parameters.png")
+        check_hash(data, blob["hash"], "parameters.png")
+        parameters = read_png(data, {"entry": "parameters.png", "bits": 8})[0].astype(np.uint8).tobytes()
+    open_stream = (-1, [])
+    for tensor, size in sorted(
+        ((t, s) for t, s in zip(tensors, sizes) if "packed" in t),
+        key=lambda pair: (pair[0]["packed"]["stream"], pair[0]["packed"]["frame"]),
+    ):
+        packed, streams = tensor["packed"], manifest["streams"]
+        first, frame = packed["stream"], packed["frame"]
+        if manifest["medium"] == "image":
+            used = streams[first : first + packed["frames"]]
+            frames = (read_stream(entry(stream["entry"]), stream)[0] for stream in used)
+        else:
+            if open_stream[0] != first:
+                open_stream = first, read_stream(entry(streams[first]["entry"]), streams[first])
+            frames = open_stream[1][frame : frame + packed["frames"]]
+        bins = read_layer(packed, math.prod(tensor["shape"]), manifest["medium"], frames)
+        start, length = packed["parameters"]
+        data = restore_weights(
+            bins, packed, tensor["dtype"], manifest["quantizer"], parameters[start : start + length])
+        try:
+            check_hash(data, packed["hash"], f"tensor {tensor['name']}")
+        except FormatError as error:
+            if not streams[first]["codec"].startswith(("vorbis", "opus", "mp3")):
+                raise
+            # Another build of a lossy audio decoder may round otherwise (5.3).
+            print(f"warning: {error}: this machine decodes {streams[first]['codec']} otherwise", file=sys.stderr)
+        put(tensor, data)
+    return files
+
+
+def main(path, out):
+    files = restore(path)
+    if len(files) > 1:
+        os.mkdir(out)
+    for name, data in files:
+        with open(os.path.join(out, name) if len(files) > 1 else out, "xb") as file:
+            file.write(data)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    try:
+        main(sys.argv[1], sys.argv[2])
+    except (FormatError, OSError, KeyError) as error:
+        sys.exit(f"decode.py: {error}")
