@@ -100,8 +100,13 @@ def read_audio(data, stream, codec, is_lossless):
     middle = 1 << (stream["bits"] - 1)
     if is_lossless:
         # soundfile gives 8-bit samples in the upper byte.
-        samples, _ = soundfile.read(io.BytesIO(data), dtype="int16")
+        with soundfile.SoundFile(io.BytesIO(data)) as track:
+            silence = re.fullmatch("silence=([0-9]+)", track.comment)
+            samples = track.read(dtype="int16")
         bins = samples.astype(np.int32) >> (8 if stream["bits"] <= 8 else 0)
+        if silence:
+            modulus = 256 if stream["bits"] <= 8 else 65536
+            return [((bins + int(silence[1])) % modulus).astype(np.uint16).reshape(1, -1)]
     else:
         samples, _ = soundfile.read(io.BytesIO(data), dtype="float32")
         bins = np.clip(np.floor(samples * np.float32(middle)), -middle, middle - 1).astype(np.int32)

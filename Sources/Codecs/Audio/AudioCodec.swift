@@ -2,8 +2,8 @@ import CSndfile
 
 /// One track of samples by libsndfile, each a bin.
 ///
-/// Lossless files hold `bin - 2^(n - 1)` as integers, so that small weights are quiet: FLAC pays for magnitude. Lossy ones
-/// hold the bins' middles spread over [-1, 1).
+/// Lossless files hold `bin - 2^(n - 1)`, or for FLAC the distance from another silent bin, as integers, so that small
+/// weights are quiet: FLAC pays for magnitude. Lossy ones hold the bins' middles spread over [-1, 1).
 struct AudioCodec: MediaCodec {
     private let design: AudioDesign
     private let settings: CodecSettings
@@ -37,7 +37,15 @@ struct AudioCodec: MediaCodec {
         guard let file = memory.open(Int32(SFM_WRITE), &info) else {
             throw .encodingFailed(codec: design.name, reason: "libsndfile cannot open a file to write")
         }
-        let failure = design.configure(file, settings) ? write(frame, format, file) : "a setting was refused"
+        var scale = Scale(format)
+        var isConfigured = design.configure(file, settings)
+        if design.choosesSilence {
+            let silence = SilentBin.choose(UnsafeRawBufferPointer(frame), format)
+            // libsndfile writes comments before the first sample only.
+            if silence != scale.silence { isConfigured = SilentBin.write(silence, to: file) && isConfigured }
+            scale.silence = silence
+        }
+        let failure = isConfigured ? write(frame, format, scale, file) : "a setting was refused"
         let closed = sf_close(file)
         if let failure { throw .encodingFailed(codec: design.name, reason: failure) }
         guard closed == 0 else {
@@ -67,7 +75,9 @@ struct AudioCodec: MediaCodec {
         try check(info, format, byteCount: stream.count)
         let frame = UnsafeMutableRawBufferPointer.allocate(byteCount: format.byteCount, alignment: 16)
         defer { frame.deallocate() }
-        if let failure = read(frame, format, file) { throw .damaged(codec: design.name, reason: failure) }
+        var scale = Scale(format)
+        if design.choosesSilence, let silence = SilentBin.read(file, format) { scale.silence = silence }
+        if let failure = read(frame, format, scale, file) { throw .damaged(codec: design.name, reason: failure) }
         take(0, UnsafeRawBufferPointer(frame))
     }
 
@@ -92,11 +102,11 @@ struct AudioCodec: MediaCodec {
 
     private static let chunk = 1 << 14
 
-    private func write(_ frame: UnsafeMutableRawBufferPointer, _ format: FrameFormat, _ file: OpaquePointer) -> String?
-    {
+    private func write(
+        _ frame: UnsafeMutableRawBufferPointer, _ format: FrameFormat, _ scale: Scale, _ file: OpaquePointer
+    ) -> String? {
         var integers: [Int32] = []
         var reals: [Float] = []
-        let scale = Scale(format)
         var start = 0
         while start < format.width {
             let end = min(start + Self.chunk, format.width)
@@ -117,10 +127,11 @@ struct AudioCodec: MediaCodec {
         return nil
     }
 
-    private func read(_ frame: UnsafeMutableRawBufferPointer, _ format: FrameFormat, _ file: OpaquePointer) -> String? {
+    private func read(
+        _ frame: UnsafeMutableRawBufferPointer, _ format: FrameFormat, _ scale: Scale, _ file: OpaquePointer
+    ) -> String? {
         var integers = [Int32](repeating: 0, count: design.isLossless ? Self.chunk : 0)
         var reals = [Float](repeating: 0, count: design.isLossless ? 0 : Self.chunk)
-        let scale = Scale(format)
         var start = 0
         while start < format.width {
             let wanted = min(Self.chunk, format.width - start)
@@ -146,14 +157,17 @@ struct AudioCodec: MediaCodec {
 /// How bins become samples and samples bins.
 private struct Scale {
     let isWide: Bool
-    /// 2^(n - 1), the bin that is silence.
+    /// 2^(n - 1).
     let middle: Int32
+    /// The bin that is silence in a lossless file.
+    var silence: Int32
     /// libsndfile's integers are left-justified in 32 bits: this brings a bin to the file's 8 or 16.
     let shift: Int32
 
     init(_ format: FrameFormat) {
         isWide = format.bytesPerSample == 2
         middle = 1 << (Int32(format.bitDepth) - 1)
+        silence = middle
         shift = isWide ? 16 : 24
     }
 
@@ -173,9 +187,13 @@ private struct Scale {
         }
     }
 
-    func integer(_ bin: Int32) -> Int32 { (bin - middle) << shift }
+    /// Far from the silent bin the difference wraps around in the file's 8 or 16 bits.
+    func integer(_ bin: Int32) -> Int32 { (bin - silence) << shift }
 
-    func bin(_ integer: Int32) -> Int32 { clamp((integer >> shift) + middle) }
+    func bin(_ integer: Int32) -> Int32 {
+        let sum = (integer >> shift) + silence
+        return min(sum & (isWide ? 0xffff : 0xff), 2 * middle - 1)
+    }
 
     func real(_ bin: Int32) -> Float { (Float(bin - middle) + 0.5) / Float(middle) }
 
@@ -185,6 +203,4 @@ private struct Scale {
         guard position >= Float(-middle) else { return 0 }
         return position >= Float(middle) ? 2 * middle - 1 : Int32(position) + middle
     }
-
-    private func clamp(_ bin: Int32) -> Int32 { min(max(bin, 0), 2 * middle - 1) }
 }

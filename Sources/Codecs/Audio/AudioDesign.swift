@@ -15,6 +15,8 @@ struct AudioDesign: Sendable {
     var isIntact: @Sendable (UnsafeRawBufferPointer) -> Bool = { (_) in true }
     /// Whether the file is Ogg, whose random serial number must be made the same on every run.
     var isOgg = false
+    /// Whether the file may take another bin than the middle one for silence.
+    var choosesSilence = false
 
     /// Any rate would do; all of the codecs take this one.
     static let sampleRate: Int32 = 48_000
@@ -62,7 +64,7 @@ extension AudioDesign {
         format: { SF_FORMAT_FLAC | ($0 > 8 ? SF_FORMAT_PCM_16 : SF_FORMAT_PCM_S8) },
         configure: { (file, settings) in
             set(file, SFC_SET_COMPRESSION_LEVEL, Double(settings.integer("level") ?? 5) / 8)
-        })
+        }, choosesSilence: true)
 
     static let wav = AudioDesign(
         name: "wav", summary: "WAV, uncompressed, 8 or 16 bits (libsndfile)", fileExtension: "wav", isLossless: true,
