@@ -51,7 +51,8 @@ public struct GeneralCompressors: Sendable {
     }
 
     private mutating func add(_ bytes: UnsafeRawBufferPointer) {
-        var scratch = [UInt8](repeating: 0, count: max(Int(compressBound(uLong(bytes.count))), ZSTD_compressBound(bytes.count)))
+        var scratch = [UInt8](
+            repeating: 0, count: max(Int(compressBound(uLong(bytes.count))), ZSTD_compressBound(bytes.count)))
         var length = uLong(scratch.count)
         if compress2(&scratch, &length, bytes.baseAddress, uLong(bytes.count), 6) == Z_OK { zip += Int(length) }
         let size = ZSTD_compress(&scratch, scratch.count, bytes.baseAddress, bytes.count, 3)

@@ -37,7 +37,8 @@ public struct ModelComparison: Sendable {
         var tensors: [Tensor] = []
         for (a, b) in zip(original.tensors, restored.tensors) {
             guard a == b else {
-                throw .differentModels("expected tensor \(a.name) \(a.dtype) \(a.shape), found \(b.name) \(b.dtype) \(b.shape)")
+                throw .differentModels(
+                    "expected tensor \(a.name) \(a.dtype) \(a.shape), found \(b.name) \(b.dtype) \(b.shape)")
             }
             tensors.append(
                 a.dtype == .f64

@@ -77,7 +77,8 @@ public struct ReportDocument: Encodable, Sendable {
                 name: layer.name, kind: layer.kind, dtype: layer.dtype, aliases: layer.aliases, shape: layer.shape,
                 weights: layer.weights, bits: layer.bits, codec: layer.codec, entries: layer.entries,
                 frameWidth: layer.frame.width, frameHeight: layer.frame.height, frames: layer.frame.count,
-                originalBytes: layer.originalBytes, packedBytes: layer.packedBytes, parameterBytes: layer.parameterBytes,
+                originalBytes: layer.originalBytes, packedBytes: layer.packedBytes,
+                parameterBytes: layer.parameterBytes,
                 ratio: layer.ratio, bitsPerWeight: layer.bitsPerWeight, streamBits: layer.streamBitsPerWeight,
                 entropy: layer.statistics.entropy, aboveEntropy: layer.aboveEntropy, snr: snr.isFinite ? snr : nil,
                 maxError: layer.statistics.maximumError, aboveRateDistortion: layer.aboveRateDistortion)
@@ -107,8 +108,10 @@ public struct ReportDocument: Encodable, Sendable {
         for layer in layers {
             let fields: [String] = [
                 quoted(layer.name), layer.kind, layer.dtype, layer.shape.map(String.init).joined(separator: "x"),
-                "\(layer.weights)", "\(layer.bits)", quoted(layer.codec), "\(layer.originalBytes)", "\(layer.packedBytes)",
-                "\(layer.ratio)", "\(layer.bitsPerWeight)", "\(layer.streamBits)", "\(layer.entropy)", "\(layer.aboveEntropy)",
+                "\(layer.weights)", "\(layer.bits)", quoted(layer.codec), "\(layer.originalBytes)",
+                "\(layer.packedBytes)",
+                "\(layer.ratio)", "\(layer.bitsPerWeight)", "\(layer.streamBits)", "\(layer.entropy)",
+                "\(layer.aboveEntropy)",
                 layer.snr.map { "\($0)" } ?? "", "\(layer.maxError)", layer.aboveRateDistortion.map { "\($0)" } ?? "",
             ]
             lines.append(fields.joined(separator: ","))

@@ -5,7 +5,9 @@ import Glibc
 import ModelFiles
 import WeightArchive
 
-/// Exit statuses beside 0 and ArgumentParser's 64 for wrong usage; those above 64 are sysexits.h's. The README lists them.
+/// Exit statuses beside 0 and ArgumentParser's 64 for wrong usage, as the README lists them.
+///
+/// Those above 64 are those of sysexits.h.
 enum ExitStatus: Int32 {
     case failure = 1
     case verificationFailed = 2

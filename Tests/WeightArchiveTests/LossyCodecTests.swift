@@ -46,6 +46,32 @@ struct LossyCodecTests {
         #expect((meter.variance / layer.statistics.variance - 1).magnitude < 1e-4)
     }
 
+    @Test(arguments: [("vorbis", true), ("flac", false)])
+    func anotherBuildOfALossyDecoderIsReportedAndOthersAreRefused(codec: String, isTolerated: Bool) async throws {
+        let folder = try TemporaryFolder()
+        let model = try folder.write(Safetensors([.weights("w", [64, 64], seed: 53)]).bytes, "m.safetensors")
+        try await pack(model, to: folder["m.wcz"]) {
+            $0.codec = codec; $0.medium = .audio
+        }
+        // What such a decoder shows: intact streams, and weights of another hash than was recorded.
+        var zip = try #require(StoredZip(try fileBytes(folder["m.wcz"])))
+        let hash = try #require(try PackedModel(folder["m.wcz"]).valid.manifest.tensors[0].packed?.hash)
+        let manifest = String(decoding: try #require(zip["manifest.json"]), as: UTF8.self)
+        zip["manifest.json"] = Array(manifest.replacing(hash, with: String(hash.reversed())).utf8)
+        _ = try folder.write(zip.packed, "other.wcz")
+        let unpacker = Unpacker(try PackedModel(folder["other.wcz"]))
+        if isTolerated {
+            #expect(try await unpacker.unpack(to: folder["restored"], threads: 1, force: false) == ["w"])
+            #expect(try fileBytes(folder["restored"]).count == fileBytes(model).count)
+        } else {
+            let error = await expectedError {
+                try await unpacker.unpack(to: folder["restored"], threads: 1, force: false)
+            }
+            #expect(error?.contains("tensor w") == true)
+            #expect(!folder.contents.contains("restored"))
+        }
+    }
+
     @Test(arguments: ["png:level=99", "nosuch", "png:nosuch=1", "hevc:qp=x", "", ":", "flac", "png:level=1:level=2"])
     func codecsThatCannotBeUsedAreErrors(codec: String) async throws {
         let folder = try TemporaryFolder()

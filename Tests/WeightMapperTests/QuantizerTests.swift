@@ -80,10 +80,13 @@ struct SeededGenerator: RandomNumberGenerator {
 
     @Test func meansComeCloserThanMiddles() throws {
         var random = SeededGenerator(state: 3)
-        let weights = (0..<4096).map { _ in Float((0..<8).reduce(0.0) { s, _ in s + Double.random(in: -1...1, using: &random) }) }
+        let weights = (0..<4096).map { _ in
+            Float((0..<8).reduce(0.0) { s, _ in s + Double.random(in: -1...1, using: &random) })
+        }
         let geometry = try LayerGeometry(kind: .fc, shape: [64, 64])
         func squaredError(_ reconstruction: Reconstruction) throws -> Double {
-            let restored = try roundTrip(weights, geometry, bits: 3, scope: .layer, reconstruction: reconstruction).restored
+            let restored = try roundTrip(weights, geometry, bits: 3, scope: .layer, reconstruction: reconstruction)
+                .restored
             return zip(weights, restored).reduce(0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
         }
         let (mean, middle) = (try squaredError(.mean), try squaredError(.middle))
@@ -107,7 +110,8 @@ struct SeededGenerator: RandomNumberGenerator {
 
     @Test func extremeRangesStayFinite() throws {
         let geometry = try LayerGeometry(kind: .fc, shape: [4])
-        let huge = try roundTrip([-Float.greatestFiniteMagnitude, 0, 1, .greatestFiniteMagnitude], geometry, bits: 8, scope: .layer)
+        let huge = try roundTrip(
+            [-Float.greatestFiniteMagnitude, 0, 1, .greatestFiniteMagnitude], geometry, bits: 8, scope: .layer)
         #expect(huge.restored.allSatisfy { $0.isFinite })
         #expect(huge.bins == [0, 128, 128, 255])
         #expect(throws: MapperError.rangeOverflow) {
@@ -152,7 +156,9 @@ struct SeededGenerator: RandomNumberGenerator {
 
     @Test func codebooksOfTheWrongSizeAreRefused() throws {
         let geometry = try LayerGeometry(kind: .fc, shape: [4, 4])
-        for (encoding, bytes) in [("float32", 31), ("float32", 33), ("minifloat", 15), ("nonsense", 16), ("float64", 32)] {
+        for (encoding, bytes) in [
+            ("float32", 31), ("float32", 33), ("minifloat", 15), ("nonsense", 16), ("float64", 32),
+        ] {
             #expect(throws: MapperError.self) {
                 try UniformCodebook(
                     bits: 8, encoding: encoding, [UInt8](repeating: 0, count: bytes).span, scope: .channel,
@@ -162,7 +168,8 @@ struct SeededGenerator: RandomNumberGenerator {
         let notANumber = [UInt8](repeating: 0xff, count: 32)
         #expect(throws: MapperError.self) {
             try UniformCodebook(
-                bits: 8, encoding: "float32", notANumber.span, scope: .channel, reconstruction: .middle, geometry: geometry)
+                bits: 8, encoding: "float32", notANumber.span, scope: .channel, reconstruction: .middle,
+                geometry: geometry)
         }
     }
 

@@ -46,8 +46,10 @@ struct Layout: Sendable, CustomTestStringConvertible {
     /// One layout of each kind, for tests whose subject is not the layout.
     static let some = [
         Layout(kind: .fc, convention: .pytorch, shape: [9, 14]), Layout(kind: .fc, convention: .keras, shape: [9, 14]),
-        Layout(kind: .conv, convention: .pytorch, shape: [5, 3, 3, 2]), Layout(kind: .lstm, convention: .onnx, shape: [2, 8, 5]),
-        Layout(kind: .gru, convention: .keras, shape: [5, 9]), Layout(kind: .depthwise, convention: .pytorch, shape: [7, 1, 3, 3]),
+        Layout(kind: .conv, convention: .pytorch, shape: [5, 3, 3, 2]),
+        Layout(kind: .lstm, convention: .onnx, shape: [2, 8, 5]),
+        Layout(kind: .gru, convention: .keras, shape: [5, 9]),
+        Layout(kind: .depthwise, convention: .pytorch, shape: [7, 1, 3, 3]),
     ]
 
     var geometry: LayerGeometry {
@@ -112,7 +114,9 @@ struct Layout: Sendable, CustomTestStringConvertible {
             var track = samples.mutableSpan
             tiling.tile(bins.span, into: &track)
             #expect(samples.sorted() == bins)
-            if layout.convention == .pytorch, layout.kind != .conv, layout.kind != .depthwise { #expect(samples == bins) }
+            if layout.convention == .pytorch, layout.kind != .conv, layout.kind != .depthwise {
+                #expect(samples == bins)
+            }
             var restored = [UInt16](repeating: 0, count: geometry.count)
             var back = restored.mutableSpan
             tiling.untile(samples.span, into: &back)
@@ -198,7 +202,8 @@ struct Layout: Sendable, CustomTestStringConvertible {
     }
 
     @Test(arguments: [
-        [1536, 384], [30522, 384], [1024, 40], [1024, 256], [128, 129], [1000, 1280], [320, 192, 1, 1], [512, 512, 3, 3],
+        [1536, 384], [30522, 384], [1024, 40], [1024, 256], [128, 129], [1000, 1280], [320, 192, 1, 1],
+        [512, 512, 3, 3],
         [512, 512, 3, 3, 3], [64, 3, 7, 7], [4_000_000, 3], [5, 100_003], [130, 65_537],
     ])
     func defaultFramesWasteUnderTwoPercent(shape: [Int]) throws {

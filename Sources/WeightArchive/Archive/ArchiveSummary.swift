@@ -79,7 +79,8 @@ public struct ArchiveSummary: Sendable {
         self.packedBytes = packedBytes
         medium = manifest.medium
         let quantizer = manifest.quantizer
-        self.quantizer = "\(quantizer.name), range by \(quantizer.range), reconstructed at bin \(quantizer.reconstruct)s"
+        self.quantizer =
+            "\(quantizer.name), range by \(quantizer.range), reconstructed at bin \(quantizer.reconstruct)s"
         let parameters = share(
             manifest.parameters?.stored ?? 0, by: manifest.tensors.map { Double($0.packed?.parameters[1] ?? 0) })
         var layers: [LayerSummary] = []

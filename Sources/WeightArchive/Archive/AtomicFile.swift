@@ -39,7 +39,8 @@ final class AtomicFile {
         var target = stat()
         if stat(path, &target) == 0 {
             for input in inputs {
-                guard stat(input, &status) != 0 || (status.st_dev, status.st_ino) != (target.st_dev, target.st_ino) else {
+                guard stat(input, &status) != 0 || (status.st_dev, status.st_ino) != (target.st_dev, target.st_ino)
+                else {
                     throw .cannotWrite(path: path, reason: "expected another file than the input, found \(input)")
                 }
             }

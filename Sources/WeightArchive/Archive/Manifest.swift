@@ -1,6 +1,8 @@
 import FoundationEssentials
 
-/// `manifest.json`: what a packed file holds and how to restore it. `docs/format.md` specifies every field.
+/// What a packed file holds and how to restore it, as `manifest.json`.
+///
+/// `docs/format.md` specifies every field.
 struct Manifest: Codable, Equatable {
     /// Version of the format that this program writes and reads.
     static let currentVersion = 1
@@ -156,7 +158,8 @@ enum EntryName {
     static func stream(_ medium: String, _ tensor: String, _ suffix: String, taken: inout Set<String>) -> String {
         let plain = String(
             tensor.prefix(150).map { character in
-                character.isASCII && (character.isLetter || character.isNumber || "._-".contains(character)) ? character : "_"
+                character.isASCII && (character.isLetter || character.isNumber || "._-".contains(character))
+                    ? character : "_"
             })
         var attempt = 1
         while true {

@@ -1,4 +1,5 @@
 import Codecs
+import Glibc
 import ModelFiles
 import WeightMapper
 
@@ -12,7 +13,10 @@ struct ValidManifest: Sendable {
 
     /// Samples that one byte of a stream may stand for: more than deflate and FLAC reach on constant bins, or a video on
     /// empty frames of the largest size, so only a forged manifest asks for more.
-    private static func samplesPerByte(_ medium: Medium) -> Int { medium == .video ? 1 << 17 : 1 << 14 }
+    private static func samplesPerByte(_ medium: Medium) -> Int { medium == .video ? 1 << 22 : 1 << 14 }
+
+    /// Memory of this machine, in bytes: a layer that needs more is refused before it is allocated.
+    private static let physicalMemory = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
 
     /// - Parameters:
     ///   - manifest: as read.
@@ -41,7 +45,8 @@ struct ValidManifest: Sendable {
             let extent = try Self.extent(of: tensor, files) { found in
                 ArchiveError.layer(
                     tensor: tensor.name,
-                    reason: "\(reader.path): manifest: expected a known type at a place inside its file, found \(found)")
+                    reason: "\(reader.path): manifest: expected a known type at a place inside its file, found \(found)"
+                )
             }
             byteCounts.append(extent.count)
             guard (tensor.packed == nil) != (tensor.kept == nil) else {
@@ -81,6 +86,11 @@ struct ValidManifest: Sendable {
         self.manifest = manifest
         self.byteCounts = byteCounts
         groups = try Self.groups(manifest, reader)
+        for group in groups where group.memory > Self.physicalMemory {
+            throw ArchiveError.layer(
+                tensor: group.layers[0].name,
+                reason: "\(reader.path): needs \(group.memory) bytes of memory to decode, found \(Self.physicalMemory)")
+        }
     }
 
     /// The bytes of a tensor in its file.
@@ -90,7 +100,8 @@ struct ValidManifest: Sendable {
         let dtype = DType(rawValue: tensor.dtype)
         // The type of a tensor that stays in the skeleton may be unknown: nobody reads its elements.
         let isInSkeleton = tensor.inSkeleton == true
-        let isKnown = tensor.packed != nil ? dtype.isPackableFloat && !isInSkeleton : isInSkeleton || dtype.bitWidth != nil
+        let isKnown =
+            tensor.packed != nil ? dtype.isPackableFloat && !isInSkeleton : isInSkeleton || dtype.bitWidth != nil
         guard isKnown, tensor.at.count == 2, files.indices.contains(tensor.at[0]),
             (0...files[tensor.at[0]].size).contains(tensor.at[1])
         else { throw error("\(tensor.dtype) at \(tensor.at)") }
@@ -116,15 +127,21 @@ struct ValidManifest: Sendable {
         var groups: [StreamGroup] = []
         var stream = 0
         let packed = manifest.tensors.enumerated().filter { $1.packed != nil }
-            .sorted { ($0.1.packed?.stream ?? 0, $0.1.packed?.frame ?? 0) < ($1.1.packed?.stream ?? 0, $1.1.packed?.frame ?? 0) }
+            .sorted {
+                ($0.1.packed?.stream ?? 0, $0.1.packed?.frame ?? 0) < (
+                    $1.1.packed?.stream ?? 0, $1.1.packed?.frame ?? 0
+                )
+            }
         var open: (frames: Int, total: Int)?
         for (index, tensor) in packed {
             guard let layer = tensor.packed else { continue }
             // Before anything grows with the tensor, its streams must be large enough to hold it.
             let last = layer.stream.addingReportingOverflow(medium == .image ? layer.frames : 1)
-            guard layer.stream >= 0, layer.frames > 0, !last.overflow, last.partialValue <= manifest.streams.count else {
+            guard layer.stream >= 0, layer.frames > 0, !last.overflow, last.partialValue <= manifest.streams.count
+            else {
                 throw damaged(
-                    "tensor \(tensor.name)", "streams among the \(manifest.streams.count)", "\(layer.stream), \(layer.frames)")
+                    "tensor \(tensor.name)", "streams among the \(manifest.streams.count)",
+                    "\(layer.stream), \(layer.frames)")
             }
             var capacity = 0
             for stream in manifest.streams[layer.stream..<last.partialValue] {
@@ -148,7 +165,8 @@ struct ValidManifest: Sendable {
                 continue
             }
             let streams = medium == .image ? count : 1
-            guard layer.stream == stream, layer.frame == 0, manifest.streams.count - stream >= streams, streams > 0 else {
+            guard layer.stream == stream, layer.frame == 0, manifest.streams.count - stream >= streams, streams > 0
+            else {
                 throw damaged("tensor \(tensor.name)", "stream \(stream), frame 0", "\(layer.stream), \(layer.frame)")
             }
             let described = manifest.streams[stream..<stream + streams]
@@ -159,7 +177,9 @@ struct ValidManifest: Sendable {
                     ($0.codec, $0.width, $0.height, $0.bits) == (first.codec, first.width, first.height, first.bits)
                         && (medium == .video ? $0.frames >= count : $0.frames == 1)
                 })
-            else { throw damaged("tensor \(tensor.name)", "streams that fit its frames", "\(first.width)x\(first.height)") }
+            else {
+                throw damaged("tensor \(tensor.name)", "streams that fit its frames", "\(first.width)x\(first.height)")
+            }
             let codec = try CodecRegistry.codec(first.codec)
             guard codec.description.medium == medium else {
                 throw damaged("stream \(first.entry)", "a codec for \(medium.rawValue)", first.codec)
@@ -201,14 +221,19 @@ struct ValidManifest: Sendable {
         do {
             guard let kind = LayerKind(rawValue: packed.kind), (1...16).contains(packed.bits),
                 packed.parameters.count == 2
-            else { throw MapperError.parameters(expected: "a known kind and bit depth", found: "\(packed.kind), \(packed.bits)") }
+            else {
+                throw MapperError.parameters(
+                    expected: "a known kind and bit depth", found: "\(packed.kind), \(packed.bits)")
+            }
             let axes = try packed.axes.map { axis in
                 guard let role = LayerGeometry.Role(rawValue: axis.role) else {
                     throw MapperError.parameters(expected: "known axes", found: axis.role)
                 }
                 return LayerGeometry.Axis(role, axis.count)
             }
-            guard let count = tensor.elementCount, count > 0 else { throw MapperError.parameters(expected: "weights", found: "none") }
+            guard let count = tensor.elementCount, count > 0 else {
+                throw MapperError.parameters(expected: "weights", found: "none")
+            }
             let geometry = try LayerGeometry(kind: kind, axes: axes, count: count)
             var block: BlockShape?
             if medium == .video {

@@ -18,7 +18,8 @@ struct ParameterImage {
             buffer.copyBytes(from: bytes)
         }
         blob = Manifest.Blob(
-            bytes: bytes.count, stored: stream.count, hash: stream.withUnsafeBytes { Hasher128.hash($0) }, width: width, height: height)
+            bytes: bytes.count, stored: stream.count, hash: stream.withUnsafeBytes { Hasher128.hash($0) }, width: width,
+            height: height)
     }
 
     /// The parameters of all tensors.
@@ -26,7 +27,8 @@ struct ParameterImage {
         let codec = try CodecRegistry.codec("png")
         let format = try FrameFormat(width: blob.width, height: blob.height, bitDepth: 8)
         guard blob.bytes >= 0, blob.bytes <= format.byteCount else {
-            throw CodecError.badFormat("\(EntryName.parameters): \(blob.bytes) bytes do not fit its \(format.byteCount) pixels")
+            throw CodecError.badFormat(
+                "\(EntryName.parameters): \(blob.bytes) bytes do not fit its \(format.byteCount) pixels")
         }
         var bytes: [UInt8] = []
         try stream.withUnsafeBytes { stream in

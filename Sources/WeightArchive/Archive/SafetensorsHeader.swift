@@ -15,7 +15,8 @@ enum SafetensorsHeader {
         var offset = 0
         for tensor in tensors {
             let end = offset + tensor.extent.length
-            entries[tensor.name] = Entry(dtype: tensor.dtype.rawValue, shape: tensor.shape, data_offsets: [offset, end])
+            entries[tensor.name] = Entry(
+                dtype: tensor.dtype.rawValue, shape: tensor.shape, data_offsets: [offset, end])
             offset = end
         }
         let encoder = JSONEncoder()

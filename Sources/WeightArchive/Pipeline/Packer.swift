@@ -35,7 +35,8 @@ public struct Packer: Sendable {
             codec.medium != options.medium
         {
             throw ArchiveError.option(
-                "codec \(codec.name): expected one for \(options.medium.rawValue), found one for \(codec.medium.rawValue)")
+                "codec \(codec.name): expected one for \(options.medium.rawValue), found one for \(codec.medium.rawValue)"
+            )
         }
         var tensors = try select(model, options)
         guard (1...16).contains(options.bits ?? 8), options.bitsByName.allSatisfy({ (1...16).contains($0.bits) }) else {

@@ -100,7 +100,8 @@ func groups(_ tensors: [SelectedTensor], _ options: PackOptions) throws(ArchiveE
         guard let geometry = tensor.geometry else { continue }
         let name = tensor.record.name
         do {
-            let codec = try options.codec.map { specification in try CodecRegistry.codec(specification) }
+            let codec =
+                try options.codec.map { specification in try CodecRegistry.codec(specification) }
                 ?? CodecRegistry.defaultCodec(for: options.medium, bitDepth: tensor.bits)
             let placement = try Placement(geometry, options.medium, block: options.block?.clamped(to: geometry))
             let size = placement.frameSize

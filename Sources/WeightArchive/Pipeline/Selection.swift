@@ -41,8 +41,10 @@ let smallestPacked = 1024
 ///   do not fit.
 func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> [SelectedTensor] {
     let names = model.tensors.map(\.name)
-    let include = try options.include.map { pattern throws(ArchiveError) in try NamePattern("--include", pattern, names) }
-    let exclude = try options.exclude.map { pattern throws(ArchiveError) in try NamePattern("--exclude", pattern, names) }
+    let include = try options.include.map { pattern throws(ArchiveError) in try NamePattern("--include", pattern, names)
+    }
+    let exclude = try options.exclude.map { pattern throws(ArchiveError) in try NamePattern("--exclude", pattern, names)
+    }
     let bits = try options.bitsByName.map { entry throws(ArchiveError) in
         (try NamePattern("--bits", entry.pattern, names), entry.bits)
     }
@@ -57,7 +59,8 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
         let record = group.records[0]
         let names = group.records.map(\.name)
         func matches(_ pattern: NamePattern) -> Bool { names.contains(where: pattern.matches) }
-        var tensor = SelectedTensor(record: record, aliases: Array(names.dropFirst()), kept: nil, geometry: nil, bits: 0)
+        var tensor = SelectedTensor(
+            record: record, aliases: Array(names.dropFirst()), kept: nil, geometry: nil, bits: 0)
         tensor.kept =
             if record.count == 0 || !record.dtype.isPackableFloat {
                 .type
@@ -150,10 +153,12 @@ private struct NamePattern {
         do {
             regex = try Regex(pattern)
         } catch {
-            throw .pattern(option: option, pattern: pattern, reason: "expected a regular expression, found a malformed one")
+            throw .pattern(
+                option: option, pattern: pattern, reason: "expected a regular expression, found a malformed one")
         }
         guard names.contains(where: matches) else {
-            throw .pattern(option: option, pattern: pattern, reason: "expected to match a tensor, found none of \(names.count)")
+            throw .pattern(
+                option: option, pattern: pattern, reason: "expected to match a tensor, found none of \(names.count)")
         }
     }
 

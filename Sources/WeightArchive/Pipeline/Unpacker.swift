@@ -16,36 +16,53 @@ public struct Unpacker: Sendable {
     /// - Parameters:
     ///   - path: the file or folder to write.
     ///   - threads: jobs at the same time.
-    ///   - force: whether existing files are replaced.
+    ///   - force: whether existing files are replaced; in an existing folder one after the other.
     ///   - progress: receives progress.
+    /// - Returns: names of the tensors that this machine's decoders restored a little otherwise than they were at packing,
+    ///   which happens with lossy audio only.
     /// - Throws: `ArchiveError`; then no output exists.
-    public func unpack(to path: String, threads: Int, force: Bool, progress: ProgressHandler = { _ in }) async throws {
+    @discardableResult
+    public func unpack(
+        to path: String, threads: Int, force: Bool, progress: ProgressHandler = { _ in }
+    ) async throws -> [String] {
         let names = packed.fileNames
-        let isFolder = names.count > 1
-        var madeFolder = false
-        if isFolder {
-            var status = stat()
-            if lstat(path, &status) == 0 {
-                guard force else { throw ArchiveError.exists(path: path) }
-            } else {
-                guard mkdir(path, 0o777) == 0 else { throw ArchiveError.cannotWrite(path: path, reason: systemMessage()) }
-                madeFolder = true
-            }
+        guard names.count > 1 else { return try await restore([path], threads: threads, force: force, progress) }
+        var status = stat()
+        guard lstat(path, &status) != 0 else {
+            guard force else { throw ArchiveError.exists(path: path) }
+            return try await restore(names.map { "\(path)/\($0)" }, threads: threads, force: true, progress)
         }
+        let folder = try AtomicFile(path, force: false).temporary
+        guard mkdir(folder, 0o777) == 0 else { throw ArchiveError.cannotWrite(path: path, reason: systemMessage()) }
         do {
-            let outputs = try names.map { name throws(ArchiveError) in
-                try AtomicFile(isFolder ? "\(path)/\(name)" : path, force: force, inputs: [packed.path])
+            let files = names.map { "\(folder)/\($0)" }
+            let changed = try await restore(files, threads: threads, force: false, progress)
+            guard rename(folder, path) == 0 else {
+                throw ArchiveError.cannotWrite(path: path, reason: systemMessage())
             }
-            try await restore(to: outputs, threads: threads, progress)
-            for output in outputs { try output.commit() }
+            return changed
         } catch {
-            // Only an empty folder is removed: what else is in it is not ours.
-            if madeFolder { rmdir(path) }
+            for name in names { unlink("\(folder)/\(name)") }
+            rmdir(folder)
             throw error
         }
     }
 
-    private func restore(to outputs: [AtomicFile], threads: Int, _ progress: ProgressHandler) async throws {
+    /// Restores the model's files under these names, which appear when all are complete.
+    private func restore(
+        _ paths: [String], threads: Int, force: Bool, _ progress: ProgressHandler
+    ) async throws -> [String] {
+        let outputs = try paths.map { path throws(ArchiveError) in
+            try AtomicFile(path, force: force, inputs: [packed.path])
+        }
+        let changed = try await restore(to: outputs, threads: threads, progress)
+        for output in outputs { try output.commit() }
+        return changed
+    }
+
+    private func restore(
+        to outputs: [AtomicFile], threads: Int, _ progress: ProgressHandler
+    ) async throws -> [String] {
         let manifest = packed.valid.manifest
         var descriptors: [Int32] = []
         defer { for descriptor in descriptors { close(descriptor) } }
@@ -62,27 +79,45 @@ public struct Unpacker: Sendable {
         let total = groups.reduce(0) { $0 + $1.weightCount }
         let largest = packed.valid.byteCounts.max() ?? 0
         var done = 0
+        var changed: [String] = []
         progress(Progress(done: 0, total: total))
         let paths = outputs.map(\.path)
-        try await runJobs(memory: groups.map(\.memory), limit: max(threads, 1), budget: 2 * largest + 64 << 20) { group in
+        try await runJobs(memory: groups.map(\.memory), limit: max(threads, 1), budget: 2 * largest + 64 << 20) {
+            group in
             try groups[group].format.bytesPerSample == 1
                 ? restore(group, UInt8.self, files, paths) : restore(group, UInt16.self, files, paths)
-        } done: { group, _ in
+        } done: { group, names in
+            changed += names
             done += groups[group].weightCount
             progress(Progress(done: done, total: total))
         }
+        return changed.sorted()
     }
 
-    private func restore<Bin: BinScalar>(_ group: Int, _: Bin.Type, _ files: [Int32], _ paths: [String]) throws {
+    /// Restores the layers of a group.
+    ///
+    /// - Returns: names of those that a decoder of lossy audio rounded otherwise than at packing.
+    private func restore<Bin: BinScalar>(
+        _ group: Int, _: Bin.Type, _ files: [Int32], _ paths: [String]
+    ) throws -> [String] {
         let layers = packed.valid.groups[group].layers
-        try decode(packed.valid.groups[group], as: Bin.self) { try packed.stream(group, $0) } takeLayer: { index, bins in
+        let isExact = packed.valid.groups[group].codec.description.decodesExactly
+        var changed: [String] = []
+        try decode(packed.valid.groups[group], as: Bin.self) {
+            try packed.stream(group, $0)
+        } takeLayer: { index, bins in
             let layer = layers[index]
             let found =
                 layer.isDouble
                 ? try write(layer, bins, Double.self, files, paths) : try write(layer, bins, Float.self, files, paths)
             let tensor = packed.valid.manifest.tensors[layer.tensor]
-            try expect(tensor.packed?.hash ?? "", found, "tensor \(layer.name)", packed.path)
+            if !isExact, found != tensor.packed?.hash {
+                changed.append(layer.name)
+            } else {
+                try expect(tensor.packed?.hash ?? "", found, "tensor \(layer.name)", packed.path)
+            }
         }
+        return changed
     }
 
     /// Reconstructs a layer's weights and writes them in their place.

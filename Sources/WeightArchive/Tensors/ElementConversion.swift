@@ -108,7 +108,8 @@ public struct TensorWeights<Scalar: WeightScalar>: WeightSource {
                     var done = 0
                     while done < length {
                         let run = min(layout.inner - done % layout.inner, length - done)
-                        let start = ((done / layout.inner * total + channel) * layout.inner + done % layout.inner) * size
+                        let start =
+                            ((done / layout.inner * total + channel) * layout.inner + done % layout.inner) * size
                         load(
                             UnsafeRawBufferPointer(rebasing: bytes[start..<start + run * size]), tensor.dtype,
                             into: UnsafeMutableBufferPointer(rebasing: scalars[done..<done + run]))
@@ -137,7 +138,8 @@ public struct TensorWeights<Scalar: WeightScalar>: WeightSource {
     public func read(_ range: Range<Int>, into scratch: inout [Scalar]) {
         let size = (tensor.dtype.bitWidth ?? 0) / 8
         let part = Extent(
-            file: tensor.extent.file, offset: tensor.extent.offset + range.lowerBound * size, length: range.count * size)
+            file: tensor.extent.file, offset: tensor.extent.offset + range.lowerBound * size, length: range.count * size
+        )
         model.withBytes(of: part) { bytes in
             scratch.withUnsafeMutableBufferPointer { scratch in
                 load(bytes, tensor.dtype, into: UnsafeMutableBufferPointer(rebasing: scratch[..<range.count]))

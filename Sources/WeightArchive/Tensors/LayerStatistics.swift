@@ -1,5 +1,5 @@
-import WeightMapper
 import Glibc
+import WeightMapper
 
 /// What packing a layer cost in accuracy, and what its bins hold.
 public struct LayerStatistics: Hashable, Sendable {

@@ -34,7 +34,9 @@ public struct LayerGeometry: Hashable, Sendable {
 
     /// The kind of layer.
     public let kind: LayerKind
-    /// Axes in memory order, slowest first. Their product is `count`, or more for a folded layer, whose last row is short.
+    /// Axes in memory order, slowest first.
+    ///
+    /// Their product is `count`, or more for a folded layer, whose last row is short.
     public let axes: [Axis]
     /// Number of weights.
     public let count: Int
@@ -118,7 +120,9 @@ public struct LayerGeometry: Hashable, Sendable {
             let gates = kind.gates
             let stacked = convention == .keras ? rank - 1 : rank - 2
             guard rank == (convention == .onnx ? 3 : 2), shape[stacked] % gates == 0 else {
-                let form = ["pytorch": "[\(gates) * H, I]", "onnx": "[D, \(gates) * H, I]", "keras": "[I, \(gates) * H]"]
+                let form = [
+                    "pytorch": "[\(gates) * H, I]", "onnx": "[D, \(gates) * H, I]", "keras": "[I, \(gates) * H]",
+                ]
                 throw .shape(kind: kind, shape: shape, expected: form[convention.rawValue] ?? "")
             }
             let gate = [Axis(.gate, gates), Axis(.output, shape[stacked] / gates)]

@@ -46,10 +46,13 @@ public struct ChannelRanges: Sendable, Hashable {
                 throw .nonFinite(index: start + index, value: "\(chunk[index])")
             }
         }
-        guard zip(lows, highs).allSatisfy({ $0 > $1 || (Double($1) - Double($0)).isFinite }) else { throw .rangeOverflow }
+        guard zip(lows, highs).allSatisfy({ $0 > $1 || (Double($1) - Double($0)).isFinite }) else {
+            throw .rangeOverflow
+        }
         // A channel without weights (an empty tensor) has the range [0, 0].
         self.init(
-            exact: zip(lows, highs).map { $0 <= $1 ? Double($0) : 0 }, zip(lows, highs).map { $0 <= $1 ? Double($1) : 0 },
+            exact: zip(lows, highs).map { $0 <= $1 ? Double($0) : 0 },
+            zip(lows, highs).map { $0 <= $1 ? Double($1) : 0 },
             channels, Scalar.self == Double.self ? .float64 : .float32)
     }
 
@@ -73,7 +76,8 @@ extension ChannelRanges {
     /// Magnitude that the 8-bit code stands for, as a fraction of the layer's largest: (16 - m) / 16 * 2^-e with
     /// m = code & 7 and e = code >> 3, so 1 at code 0 and falling by 6 to 11 % a step; code 255 is 0.
     static func magnitude(_ code: UInt8) -> Double {
-        code == 255 ? 0 : Double(16 - Int(code & 7)) / 16 * Double(sign: .plus, exponent: -Int(code >> 3), significand: 1)
+        code == 255
+            ? 0 : Double(16 - Int(code & 7)) / 16 * Double(sign: .plus, exponent: -Int(code >> 3), significand: 1)
     }
 
     /// Ranges rounded outwards to 8-bit codes of their bounds.

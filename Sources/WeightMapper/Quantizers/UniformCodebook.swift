@@ -35,7 +35,8 @@ public struct UniformCodebook: Codebook {
         let meanBytes = reconstruction == .mean ? 1 << bits : 0
         guard !overflow, bytes.count >= meanBytes, bytes.count - meanBytes == rangeBytes else {
             throw .parameters(
-                expected: "\(rangeBytes + meanBytes) bytes for \(channels.count) channels", found: "\(bytes.count) bytes")
+                expected: "\(rangeBytes + meanBytes) bytes for \(channels.count) channels",
+                found: "\(bytes.count) bytes")
         }
         self.bits = bits
         ranges = try ChannelRanges(encoding, bytes.extracting(first: rangeBytes), channels)

@@ -27,7 +27,8 @@ public struct BlockShape: Hashable, Sendable, Codable {
 
     /// Number of blocks of this shape that cover `block`'s matrix, `self` being the whole of it.
     func blocks(of block: BlockShape) -> Int {
-        ceilDivide(bfin, block.bfin) * ceilDivide(bfout, block.bfout) * ceilDivide(bx, block.bx) * ceilDivide(by, block.by)
+        ceilDivide(bfin, block.bfin) * ceilDivide(bfout, block.bfout) * ceilDivide(bx, block.bx)
+            * ceilDivide(by, block.by)
     }
 
     /// - Throws: `MapperError.block` unless 0 < each side <= the layer's.

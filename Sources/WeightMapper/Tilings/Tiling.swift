@@ -48,7 +48,8 @@ public struct Tiling: Sendable {
         let fout = digit(ceilDivide(extent.bfout, block.bfout)) * block.bfout
         let base = geometry.offset(of: place, Roles.matrices)
         let rows = table(
-            base, Roles.outputs, fout..<fout + block.bfout, extent.bfout, Roles.kernelRows, ky..<ky + block.by, extent.by)
+            base, Roles.outputs, fout..<fout + block.bfout, extent.bfout, Roles.kernelRows, ky..<ky + block.by,
+            extent.by)
         let columns = table(
             0, Roles.inputs, fin..<fin + block.bfin, extent.bfin, Roles.kernelColumns, kx..<kx + block.bx, extent.bx)
         return (rows, columns)

@@ -1,9 +1,10 @@
 // Claims 6 and 7 of CN109376856B: a layer as the frames of a video.
 
 extension Tiling {
-    /// The layer cut into sub-blocks (Bin, Bout) of a fully connected layer (claim 6) or (Bfin, Bfout, Bx, By) of a
-    /// convolution (claim 7), each an image Bfin * Bx long and Bfout * By wide that fills one frame. Each matrix of an LSTM
-    /// layer is cut as a fully connected layer is.
+    /// The layer cut into sub-blocks, each of which fills one frame.
+    ///
+    /// A fully connected layer is cut into blocks (Bin, Bout) (claim 6), and so is each matrix of an LSTM layer; a
+    /// convolution into blocks (Bfin, Bfout, Bx, By), each an image Bfin * Bx long and Bfout * By wide (claim 7).
     ///
     /// - Parameter block: the sub-block; `nil` for `BlockShape(frameFor:)`.
     /// - Throws: `MapperError.block` when a side of the block is empty or exceeds the layer's.

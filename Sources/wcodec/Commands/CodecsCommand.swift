@@ -16,7 +16,8 @@ struct CodecsCommand: AsyncParsableCommand {
         try await reportingErrors {
             if json { return try printJSON(CodecRegistry.all.map(CodecDocument.init)) }
             var table = TextTable([
-                .init("codec", alignsRight: false), .init("medium", alignsRight: false), .init("lossless", alignsRight: false),
+                .init("codec", alignsRight: false), .init("medium", alignsRight: false),
+                .init("lossless", alignsRight: false),
                 .init("bits"), .init("largest frame", priority: 3), .init("here", alignsRight: false),
                 .init("license", priority: 2, alignsRight: false), .init("summary", priority: 1, alignsRight: false),
             ])
@@ -35,7 +36,9 @@ struct CodecsCommand: AsyncParsableCommand {
                 guard verbose else { continue }
                 for parameter in entry.description.parameters {
                     let fallback = parameter.defaultValue.map { ", default \($0)" } ?? ""
-                    print("\(entry.description.name):\(parameter.name)=\(parameter.values)\(fallback)  \(parameter.meaning)")
+                    print(
+                        "\(entry.description.name):\(parameter.name)=\(parameter.values)\(fallback)  \(parameter.meaning)"
+                    )
                 }
             }
         }

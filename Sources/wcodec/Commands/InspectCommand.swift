@@ -19,7 +19,9 @@ struct InspectCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write this layer's picture, one for each matrix it holds.", valueName: "layer"))
     var image: String?
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("The picture to write.", valueName: "file.png"), completion: .file(extensions: ["png"]))
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("The picture to write.", valueName: "file.png"),
+        completion: .file(extensions: ["png"]))
     var output: String?
 
     @Flag(help: "Replace existing pictures.")
@@ -98,9 +100,12 @@ struct InspectCommand: AsyncParsableCommand {
             .init("as", alignsRight: false), .init("n", priority: 3), .init("in", priority: 1, alignsRight: false),
         ])
         for layer in summary.layers {
-            let entries = layer.entries.count > 1 ? "\(layer.entries[0]) … (\(layer.entries.count))" : layer.entries.first ?? ""
+            let entries =
+                layer.entries.count > 1 ? "\(layer.entries[0]) … (\(layer.entries.count))" : layer.entries.first ?? ""
             table.add([layer.name, layer.dtype, dimensions(layer.shape), layer.kind, "\(layer.bits)", entries])
-            for alias in layer.aliases { table.add([alias, layer.dtype, dimensions(layer.shape), "tied", "", entries]) }
+            for alias in layer.aliases {
+                table.add([alias, layer.dtype, dimensions(layer.shape), "tied", "", entries])
+            }
         }
         for tensor in summary.kept {
             table.add([tensor.name, tensor.dtype, dimensions(tensor.shape), "kept: \(tensor.reason)", "", ""])

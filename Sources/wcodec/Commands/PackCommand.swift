@@ -1,6 +1,6 @@
 import ArgumentParser
-import Evaluation
 import Codecs
+import Evaluation
 import ModelFiles
 import WeightArchive
 import WeightMapper
@@ -21,7 +21,8 @@ struct PackCommand: AsyncParsableCommand {
               wcodec pack model.pt --dry-run
             """)
 
-    @Argument(help: ArgumentHelp("The model file, or the index of its shards.", valueName: "model"), completion: .file())
+    @Argument(
+        help: ArgumentHelp("The model file, or the index of its shards.", valueName: "model"), completion: .file())
     var model: String
 
     @Option(
@@ -43,7 +44,10 @@ struct PackCommand: AsyncParsableCommand {
             valueName: "sides"))
     var block: String?
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("The packed file. (default: the model's name with .wcz)", valueName: "file"), completion: .file())
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("The packed file. (default: the model's name with .wcz)", valueName: "file"),
+        completion: .file())
     var output: String?
 
     @Flag(help: "Replace an existing output.")
@@ -117,7 +121,8 @@ struct PackCommand: AsyncParsableCommand {
                 })
         }
         var table = TextTable([
-            .init("tensor", alignsRight: false), .init("type", priority: 3), .init("shape"), .init("bytes", priority: 4),
+            .init("tensor", alignsRight: false), .init("type", priority: 3), .init("shape"),
+            .init("bytes", priority: 4),
             .init("as", alignsRight: false), .init("n"), .init("codec", priority: 1, alignsRight: false),
             .init("frames", priority: 2),
         ])
@@ -130,7 +135,9 @@ struct PackCommand: AsyncParsableCommand {
             ])
         }
         for line in table.lines(width: terminalWidth()) { print(line) }
-        print("\(grouped(packer.weightCount)) weights would be packed as \(packer.options.medium.rawValue); nothing was written")
+        print(
+            "\(grouped(packer.weightCount)) weights would be packed as \(packer.options.medium.rawValue); nothing was written"
+        )
     }
 }
 

@@ -20,7 +20,9 @@ struct ReportCommand: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("The packed file.", valueName: "file.wcz"), completion: .file(extensions: ["wcz"]))
     var packed: String
 
-    @Option(help: ArgumentHelp("The original model, to compare with zip and zstd of it too.", valueName: "model"), completion: .file())
+    @Option(
+        help: ArgumentHelp("The original model, to compare with zip and zstd of it too.", valueName: "model"),
+        completion: .file())
     var original: String?
 
     @Flag(help: "Print the report as JSON.")
@@ -51,15 +53,19 @@ struct ReportCommand: AsyncParsableCommand {
 
     private func printLayers(_ report: ReportDocument) {
         var table = TextTable([
-            .init("layer", alignsRight: false), .init("kind", priority: 2, alignsRight: false), .init("shape", priority: 4),
+            .init("layer", alignsRight: false), .init("kind", priority: 2, alignsRight: false),
+            .init("shape", priority: 4),
             .init("n"), .init("codec", priority: 7, alignsRight: false), .init("original", priority: 5),
-            .init("packed", priority: 3), .init("ratio"), .init("bpw"), .init("H", priority: 1), .init("+H"), .init("SNR"),
+            .init("packed", priority: 3), .init("ratio"), .init("bpw"), .init("H", priority: 1), .init("+H"),
+            .init("SNR"),
             .init("max error", priority: 6), .init("+R(D)"),
         ])
         for layer in report.layers {
             table.add([
-                layer.name, layer.kind, dimensions(layer.shape), "\(layer.bits)", layer.codec, grouped(layer.originalBytes),
-                grouped(layer.packedBytes), fixed(layer.ratio, 2), fixed(layer.bitsPerWeight, 3), fixed(layer.entropy, 3),
+                layer.name, layer.kind, dimensions(layer.shape), "\(layer.bits)", layer.codec,
+                grouped(layer.originalBytes),
+                grouped(layer.packedBytes), fixed(layer.ratio, 2), fixed(layer.bitsPerWeight, 3),
+                fixed(layer.entropy, 3),
                 fixed(layer.aboveEntropy, 3), layer.snr.map { fixed($0, 1) } ?? "exact", significant(layer.maxError),
                 layer.aboveRateDistortion.map { fixed($0, 2) } ?? "-",
             ])

@@ -19,7 +19,9 @@ struct RunOptions: ParsableArguments {
     var quiet = false
 
     func validate() throws {
-        guard (1...1024).contains(threads) else { throw ValidationError("--threads: expected 1 to 1024, found \(threads)") }
+        guard (1...1024).contains(threads) else {
+            throw ValidationError("--threads: expected 1 to 1024, found \(threads)")
+        }
     }
 }
 
@@ -32,7 +34,8 @@ struct MappingOptions: ParsableArguments {
                 + "layers whose outliers would drown their other weights)", valueName: "n | regex=n"))
     var bits: [String] = []
 
-    @Option(help: "Over what [Wmin, Wmax] is taken: the whole layer, or each output channel, gate row or embedding row.")
+    @Option(
+        help: "Over what [Wmin, Wmax] is taken: the whole layer, or each output channel, gate row or embedding row.")
     var range: RangeScope = .channel
 
     @Option(help: "Where in its interval a bin's weights are put back: its middle, or the stored mean.")
@@ -44,16 +47,23 @@ struct MappingOptions: ParsableArguments {
             valueName: "regex=kind"))
     var kind: [String] = []
 
-    @Option(help: ArgumentHelp("Pack tensors although they are small, vectors or optimizer state; may be repeated.", valueName: "regex"))
+    @Option(
+        help: ArgumentHelp(
+            "Pack tensors although they are small, vectors or optimizer state; may be repeated.", valueName: "regex"))
     var include: [String] = []
 
-    @Option(help: ArgumentHelp("Keep tensors exactly as they are; may be repeated, and wins over --include.", valueName: "regex"))
+    @Option(
+        help: ArgumentHelp(
+            "Keep tensors exactly as they are; may be repeated, and wins over --include.", valueName: "regex"))
     var exclude: [String] = []
 
     @Option(help: "What to do with tensors that hold NaN or infinities: refuse the model, or keep them exactly.")
     var nonfinite: NonFinitePolicy = .error
 
-    @Option(help: ArgumentHelp("Describes the tensors of a raw file: a JSON array of {name, dtype, shape, kind}.", valueName: "layers.json"))
+    @Option(
+        help: ArgumentHelp(
+            "Describes the tensors of a raw file: a JSON array of {name, dtype, shape, kind}.", valueName: "layers.json"
+        ))
     var layout: String?
 
     /// The options as the packer takes them.

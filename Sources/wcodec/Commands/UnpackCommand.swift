@@ -35,13 +35,16 @@ struct UnpackCommand: AsyncParsableCommand {
             let progress = ProgressLine("unpacking", quiet: run.quiet)
             defer { progress.clear() }
             let (threads, force) = (run.threads, force)
-            try await withInterruption {
+            let changed = try await withInterruption {
                 try await Unpacker(model).unpack(to: path, threads: threads, force: force) { progress.show($0) }
             }
             progress.clear()
+            warn(ofRoundingIn: changed)
             if !run.quiet {
                 let summary = model.summary
-                print("\(printable(packed)) -> \(printable(path)) (\(summary.sourceFormat), \(size(summary.originalBytes)))")
+                print(
+                    "\(printable(packed)) -> \(printable(path)) (\(summary.sourceFormat), \(size(summary.originalBytes)))"
+                )
             }
         }
     }
@@ -54,5 +57,13 @@ struct UnpackCommand: AsyncParsableCommand {
             ? folder + model.fileNames[0]
             : packed.hasSuffix(".wcz") ? String(packed.dropLast(4)) : packed + ".restored"
         return force ? name : freePath(name)
+    }
+}
+
+/// Names the tensors that a decoder of lossy audio restored otherwise than it did where they were packed.
+func warn(ofRoundingIn tensors: [String]) {
+    for name in tensors {
+        printError(
+            "tensor \(name): expected the weights measured at packing, found close ones: another build of the decoder")
     }
 }

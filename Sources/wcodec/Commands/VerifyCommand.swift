@@ -7,7 +7,8 @@ import WeightArchive
 struct VerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Restores a packed model and says how it differs from the original: errors by tensor, loss of accuracy.",
+        abstract:
+            "Restores a packed model and says how it differs from the original: errors by tensor, loss of accuracy.",
         discussion: """
             The evaluation is any shell command in which {} stands for a model's path; the last number that it prints is the \
             metric. It runs on the original and on the restored model.
@@ -29,13 +30,16 @@ struct VerifyCommand: AsyncParsableCommand {
 
     @Option(
         name: .customLong("max-loss"),
-        help: ArgumentHelp("Most loss of the metric to accept, in its unit or as 1%; more makes the exit status 2.", valueName: "loss"))
+        help: ArgumentHelp(
+            "Most loss of the metric to accept, in its unit or as 1%; more makes the exit status 2.", valueName: "loss")
+    )
     var maxLoss: String?
 
     @Flag(help: "The metric falls as the model gets better (error, cross-entropy, perplexity).")
     var lowerIsBetter = false
 
-    @Option(help: ArgumentHelp("Describes the tensors of a raw original, as it did for packing.", valueName: "layers.json"))
+    @Option(
+        help: ArgumentHelp("Describes the tensors of a raw original, as it did for packing.", valueName: "layers.json"))
     var layout: String?
 
     @Flag(help: "Print the result as JSON.")
@@ -45,7 +49,9 @@ struct VerifyCommand: AsyncParsableCommand {
 
     func validate() throws {
         if let maxLoss {
-            guard eval != nil else { throw ValidationError("--max-loss: expected with --eval, which measures the loss") }
+            guard eval != nil else {
+                throw ValidationError("--max-loss: expected with --eval, which measures the loss")
+            }
             guard LossLimit(maxLoss) != nil else {
                 throw ValidationError("--max-loss: expected a number or a percentage, found '\(maxLoss)'")
             }
@@ -65,10 +71,11 @@ struct VerifyCommand: AsyncParsableCommand {
             let progress = ProgressLine("restoring", quiet: run.quiet)
             defer { progress.clear() }
             let threads = run.threads
-            try await withInterruption {
+            let changed = try await withInterruption {
                 try await Unpacker(model).unpack(to: target, threads: threads, force: false) { progress.show($0) }
             }
             progress.clear()
+            warn(ofRoundingIn: changed)
             let restored = single ? target : "\(target)/\(model.fileNames[0])"
             let comparison = try ModelComparison(before, try ModelFiles.open(restored, layout: layout))
             var change: MetricChange?
@@ -89,7 +96,9 @@ struct VerifyCommand: AsyncParsableCommand {
             }
             for name in wrong { printError("tensor \(printable(name)): expected the original's bytes, found others") }
             if comparison.foreignDifferences > 0 {
-                printError("\(count(comparison.foreignDifferences, "byte")) outside the tensors: expected the original's, found others")
+                printError(
+                    "\(count(comparison.foreignDifferences, "byte")) outside the tensors: expected the original's, found others"
+                )
             }
             if !isAccepted, let change {
                 printError("loss \(significant(change.loss)): expected at most \(maxLoss ?? "")")
@@ -110,7 +119,8 @@ struct VerifyCommand: AsyncParsableCommand {
             table.add([
                 tensor.name, tensor.dtype, dimensions(tensor.shape),
                 error.map { fixed(signalToNoise($0.variance, $0.meanSquaredError), 1) } ?? "-",
-                error.map { significant(($0.meanSquaredError / max($0.variance, .leastNormalMagnitude)).squareRoot()) } ?? "-",
+                error.map { significant(($0.meanSquaredError / max($0.variance, .leastNormalMagnitude)).squareRoot()) }
+                    ?? "-",
                 error.map { significant($0.maximumError) } ?? "-",
             ])
         }
@@ -149,7 +159,9 @@ private struct VerificationDocument: Encodable {
             return Tensor(
                 name: tensor.name, dtype: tensor.dtype, shape: tensor.shape, identical: tensor.isIdentical,
                 snr: error.map { signalToNoise($0.variance, $0.meanSquaredError) },
-                relativeError: error.map { ($0.meanSquaredError / max($0.variance, .leastNormalMagnitude)).squareRoot() },
+                relativeError: error.map {
+                    ($0.meanSquaredError / max($0.variance, .leastNormalMagnitude)).squareRoot()
+                },
                 maxError: error?.maximumError)
         }
         foreignDifferences = comparison.foreignDifferences

@@ -52,10 +52,12 @@ func count(_ number: Int, _ noun: String) -> String { "\(grouped(number)) \(noun
 
 /// Text for one line of a terminal: control characters of hostile names made visible.
 func printable(_ text: String) -> String {
-    String(String.UnicodeScalarView(text.unicodeScalars.map { scalar in
-        switch scalar.properties.generalCategory {
-        case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate: "\u{FFFD}"
-        default: scalar
-        }
-    }))
+    String(
+        String.UnicodeScalarView(
+            text.unicodeScalars.map { scalar in
+                switch scalar.properties.generalCategory {
+                case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate: "\u{FFFD}"
+                default: scalar
+                }
+            }))
 }

@@ -37,7 +37,9 @@ struct TextTable {
         if let width {
             // A first column of 24 characters still tells layers apart.
             while total() - max(widths[0] - 24, 0) > width,
-                let least = shown.filter({ columns[$0].priority > 0 }).max(by: { columns[$0].priority < columns[$1].priority })
+                let least = shown.filter({ columns[$0].priority > 0 }).max(by: {
+                    columns[$0].priority < columns[$1].priority
+                })
             {
                 shown.removeAll { $0 == least }
             }
@@ -49,7 +51,9 @@ struct TextTable {
                 let limit = column == 0 ? first : widths[column]
                 let cell = shorten(cells[column], to: limit)
                 let padding = String(repeating: " ", count: max(limit - cell.count, 0))
-                text += (column == shown.first ? "" : "  ") + (columns[column].alignsRight ? padding + cell : cell + padding)
+                text +=
+                    (column == shown.first ? "" : "  ")
+                    + (columns[column].alignsRight ? padding + cell : cell + padding)
             }
             while text.last == " " { text.removeLast() }
             return text
