@@ -62,8 +62,10 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
         var tensor = SelectedTensor(
             record: record, aliases: Array(names.dropFirst()), kept: nil, geometry: nil, bits: 0)
         tensor.kept =
-            if record.count == 0 || !record.dtype.isPackableFloat {
+            if !record.dtype.isPackableFloat {
                 .type
+            } else if record.count == 0 {
+                .small
             } else if !record.isPackable || group.isOverlapped {
                 .view
             } else if exclude.contains(where: matches) {

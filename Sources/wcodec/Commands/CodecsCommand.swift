@@ -24,7 +24,7 @@ struct CodecsCommand: AsyncParsableCommand {
             for entry in CodecRegistry.all {
                 let codec = entry.description
                 table.add([
-                    codec.name, codec.medium.rawValue, codec.isLossless ? "yes" : "no",
+                    codec.name, codec.medium.rawValue, losslessness(codec),
                     "\(codec.bitDepths.lowerBound)-\(codec.bitDepths.upperBound)",
                     "\(codec.maximumWidth)x\(codec.maximumHeight)", entry.unavailable == nil ? "yes" : "no",
                     codec.licenseNote ?? "", codec.summary,
@@ -43,6 +43,12 @@ struct CodecsCommand: AsyncParsableCommand {
             }
         }
     }
+}
+
+/// Whether bins come back exactly, and what changes that.
+private func losslessness(_ codec: CodecDescription) -> String {
+    guard codec.isLossless else { return "no" }
+    return codec.parameters.contains { $0.name == "qp" } ? "without qp" : "yes"
 }
 
 /// A codec as JSON.

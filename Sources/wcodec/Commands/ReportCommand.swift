@@ -25,6 +25,9 @@ struct ReportCommand: AsyncParsableCommand {
         completion: .file())
     var original: String?
 
+    @Option(help: ArgumentHelp("Describes the tensors of a raw original.", valueName: "layers.json"))
+    var layout: String?
+
     @Flag(help: "Print the report as JSON.")
     var json = false
 
@@ -42,7 +45,7 @@ struct ReportCommand: AsyncParsableCommand {
             let model = try PackedModel(packed)
             var report = ReportDocument(model.summary)
             if csv { return print(report.csv, terminator: "") }
-            let file = try original.map { path throws(ModelFileError) in try ModelFiles.open(path) }
+            let file = try original.map { path throws(ModelFileError) in try ModelFiles.open(path, layout: layout) }
             let bins = try await GeneralCompressors.bins(of: model, threads: run.threads)
             report.comparison = .init(bins: bins, original: file.map(GeneralCompressors.files))
             if json { return try printJSON(report) }
