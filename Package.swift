@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 import PackageDescription
 
 /// A C library as Debian's -dev package installs it, imported by the module map under `Sources/CLibs`.

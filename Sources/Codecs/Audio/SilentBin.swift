@@ -11,10 +11,12 @@ enum SilentBin {
     /// The bin that most weights lie around: the middle one unless the median is well away from it.
     static func choose(_ frame: UnsafeRawBufferPointer, _ format: FrameFormat) -> Int32 {
         var counts = [Int](repeating: 0, count: 1 << format.bitDepth)
-        if format.bytesPerSample == 1 {
-            for bin in frame { counts[Int(bin)] += 1 }
-        } else {
-            for bin in frame.bindMemory(to: UInt16.self) { counts[Int(bin)] += 1 }
+        counts.withUnsafeMutableBufferPointer { counts in
+            if format.bytesPerSample == 1 {
+                for bin in frame { counts[Int(bin)] += 1 }
+            } else {
+                for bin in frame.bindMemory(to: UInt16.self) { counts[Int(bin)] += 1 }
+            }
         }
         let middle = counts.count / 2
         let median = quantile(counts, format.width / 2)

@@ -10,8 +10,8 @@ struct VerifyCommand: AsyncParsableCommand {
         abstract:
             "Restores a packed model and says how it differs from the original: errors by tensor, loss of accuracy.",
         discussion: """
-            The evaluation is any shell command in which {} stands for a model's path; the last number that it prints is the \
-            metric. It runs on the original and on the restored model.
+            The evaluation is any shell command in which {} stands for a model's path, quoted; the last number that it prints \
+            is the metric. It runs on the original and on the restored model.
 
             EXAMPLES
               wcodec verify model.pt model.wcz
