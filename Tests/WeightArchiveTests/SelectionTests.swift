@@ -22,6 +22,8 @@ struct SelectionTests {
         let model = Safetensors([
             .weights("w", [32, 32]), .weights("small", [31, 33]), .weights("vector", [2048]),
             .weights("model.optimizer.0.exp_avg", [64, 64]), .weights("state.exp_avg.w", [64, 64]),
+            .weights("state.0.exp_avg", [64, 64]), .weights("optimizer_states.0.x", [64, 64]),
+            .weights("optimal_transport.weight", [64, 64]),
             .init("ids", "I64", [1024], [UInt8](repeating: 0, count: 8192)),
             .init("f8", "F8_E4M3", [64, 64], [UInt8](repeating: 0, count: 4096)),
         ])
@@ -29,7 +31,8 @@ struct SelectionTests {
         #expect(
             planned.mapValues(\.kept) == [
                 "w": nil, "small": .small, "vector": .vector, "model.optimizer.0.exp_avg": .optimizer,
-                "state.exp_avg.w": .optimizer, "ids": .type, "f8": .type,
+                "state.exp_avg.w": .optimizer, "state.0.exp_avg": .optimizer, "optimizer_states.0.x": .optimizer,
+                "optimal_transport.weight": nil, "ids": .type, "f8": .type,
             ])
         let views = try ModelFiles.open(modelFixture("zip_views.pt"))
         var options = PackOptions()

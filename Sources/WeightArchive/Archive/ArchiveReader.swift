@@ -81,9 +81,6 @@ final class ArchiveReader: Sendable {
         let path = path
         try archive.withLock { archive in try archive.forEachPiece(of: name, path, body) }
     }
-
-    /// Names of all entries, in order.
-    var names: [String] { archive.withLock { $0.names } }
 }
 
 /// libzip's handle; freed once.
@@ -93,12 +90,6 @@ private struct ZipArchive: ~Copyable, @unchecked Sendable {
     init(_ handle: OpaquePointer) { self.handle = handle }
 
     deinit { zip_discard(handle) }
-
-    var names: [String] {
-        (0..<max(zip_get_num_entries(handle, 0), 0)).compactMap { index in
-            zip_get_name(handle, UInt64(index), 0).map { String(cString: $0) }
-        }
-    }
 
     func find(_ name: String, _ path: String) throws(ArchiveError) -> (index: UInt64, size: Int)? {
         var status = zip_stat_t()

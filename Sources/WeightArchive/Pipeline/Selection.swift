@@ -107,10 +107,12 @@ private func defaultBits(_ tensor: SelectedTensor, _ model: ModelFile, _ options
         TensorWeights<Float>(model, tensor.record).channels(1024, of: geometry), atLeast: 8)
 }
 
-/// Whether a tensor lies in what checkpoints call their optimizer's or scheduler's state.
+/// Whether a tensor lies in what checkpoints call their optimizer's state, or is one of its moments.
 private func isOptimizerState(_ name: String) -> Bool {
-    let parts = name.split(separator: ".").dropLast()
-    return parts.contains { $0.lowercased().contains("optim") || $0 == "exp_avg" || $0 == "exp_avg_sq" }
+    let parts = name.lowercased().split(separator: ".")
+    let moments = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer"]
+    return parts.dropLast().contains { $0.hasPrefix("optimizer") || $0.hasSuffix("optimizer") || $0 == "optim" }
+        || parts.contains { moments.contains(String($0)) }
 }
 
 /// Tensors with the same bytes and the same reading of them, in order of place.
