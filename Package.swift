@@ -67,9 +67,9 @@ let package = Package(
             ],
             swiftSettings: settings),
 
-        tests("WeightMapperTests", ["WeightMapper"]),
-        tests("CodecsTests", ["Codecs"]),
-        tests("ModelFilesTests", ["ModelFiles"], resources: [.copy("Fixtures")]),
+        tests("WeightMapperTests", ["WeightMapper", "TestSupport"]),
+        tests("CodecsTests", ["Codecs", "TestSupport"]),
+        tests("ModelFilesTests", ["ModelFiles", "TestSupport"], resources: [.copy("Fixtures")]),
         .target(name: "TestSupport", dependencies: ["CXXHash"], path: "Tests/TestSupport", swiftSettings: settings),
         tests("WeightArchiveTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "TestSupport"]),
         tests("EvaluationTests", ["Evaluation", "WeightArchive", "WeightMapper", "ModelFiles", "TestSupport"]),

@@ -1,21 +1,7 @@
+import TestSupport
 import Testing
 
 @testable import Codecs
-
-/// A seeded generator (SplitMix64), so that every run sees the same weights.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
 
 /// Frames of bins in memory, with the closures that codecs ask for.
 struct Frames: Equatable, CustomTestStringConvertible {
@@ -26,7 +12,7 @@ struct Frames: Equatable, CustomTestStringConvertible {
 
     /// Bell-shaped bins, as those of weights, that touch both ends of the range.
     static func weights(_ width: Int, _ height: Int, bits: Int, count: Int = 1, seed: UInt64 = 1) throws -> Frames {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SeededGenerator(seed)
         let top = (1 << bits) - 1
         var frames = (0..<count).map { _ in
             (0..<width * height).map { _ in

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Codecs
@@ -44,7 +45,7 @@ import Testing
         let codec = try CodecRegistry.codec(test.codec)
         let frames = try test.frames()
         let stream = try frames.encode(codec)
-        var generator = SeededGenerator(seed: 5)
+        var generator = SeededGenerator(5)
         var noticed = 0
         for round in 0..<300 {
             var damaged = stream

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Codecs
@@ -32,7 +33,7 @@ import Testing
     /// Bins that differ as much as they can need as many bytes as libavcodec's encoder allocates, and in small frames more.
     @Test func utvideoIsExactOnNoiseOfAnySize() throws {
         let codec = try CodecRegistry.codec("utvideo")
-        var generator = SeededGenerator(seed: 7)
+        var generator = SeededGenerator(7)
         for (width, height) in [(1, 1), (2, 1), (1, 2), (3, 1), (5, 3), (2, 9), (31, 33), (67, 61)] {
             for bits in [1, 8] {
                 let frames = Frames(

@@ -1,4 +1,5 @@
 import ModelFiles
+import TestSupport
 import Testing
 
 /// What is read out of files that PyTorch and safetensors wrote, and how they are written back.

@@ -1,4 +1,5 @@
 import ModelFiles
+import TestSupport
 import Testing
 
 /// Damaged files: opening one gives a model whose extents lie in its file, or a one-line error; it never crashes.

@@ -1,4 +1,5 @@
 import ModelFiles
+import TestSupport
 import Testing
 
 /// Files without description, the layouts that describe them, and files that are something else.

@@ -1,18 +1,7 @@
+import TestSupport
 import Testing
 
 @testable import WeightMapper
-
-/// Numbers that are the same on every run (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-}
 
 @Suite struct QuantizerTests {
     struct Result<Scalar> {
@@ -62,7 +51,7 @@ struct SeededGenerator: RandomNumberGenerator {
 
     @Test(arguments: 1...16, RangeScope.allCases)
     func everyErrorIsAtMostHalfAnInterval(bits: Int, scope: RangeScope) throws {
-        var random = SeededGenerator(state: UInt64(bits))
+        var random = SeededGenerator(UInt64(bits))
         for layout in Layout.some {
             let geometry = try layout.geometry
             let weights = (0..<geometry.count).map { _ in
@@ -79,7 +68,7 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 
     @Test func meansComeCloserThanMiddles() throws {
-        var random = SeededGenerator(state: 3)
+        var random = SeededGenerator(3)
         let weights = (0..<4096).map { _ in
             Float((0..<8).reduce(0.0) { s, _ in s + Double.random(in: -1...1, using: &random) })
         }
@@ -145,7 +134,7 @@ struct SeededGenerator: RandomNumberGenerator {
     }
 
     @Test func rangesByChannelCostSixteenBitsEach() throws {
-        var random = SeededGenerator(state: 9)
+        var random = SeededGenerator(9)
         let weights = (0..<64 * 32).map { _ in Float.random(in: -1...1, using: &random) }
         let result = try roundTrip(weights, try LayerGeometry(kind: .fc, shape: [64, 32]), bits: 8)
         #expect(result.codebook.serialized.count == 8 + 64 * 2)
