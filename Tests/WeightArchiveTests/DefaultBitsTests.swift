@@ -1,3 +1,4 @@
+import Codecs
 import ModelFiles
 import TestSupport
 import Testing
@@ -31,6 +32,14 @@ struct DefaultBitsTests {
         #expect(try bits(model(outliers: 64, factor: 300)) { $0.bits = 3 } == 3)
         #expect(try bits(model(outliers: 64, factor: 300)) { $0.bitsByName = [("w", 7)] } == 7)
         #expect(try bits(model(outliers: 64, factor: 300)) { $0.range = .layer } == 8)
+    }
+
+    @Test(arguments: [("utvideo", 8), ("h264", 10), ("ffv1", 12)])
+    func aCodecThatWasAskedForGetsNoMoreBitsThanItHolds(codec: String, most: Int) throws {
+        let found = try bits(model(outliers: 64, factor: 3000)) {
+            $0.codec = codec; $0.medium = .video
+        }
+        #expect(found == most)
     }
 
     @Test func moreBitsKeepTheWeightsApart() async throws {

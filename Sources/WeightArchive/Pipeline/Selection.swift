@@ -1,3 +1,4 @@
+import Codecs
 import ModelFiles
 import WeightMapper
 
@@ -103,8 +104,10 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
 /// 8, or more where ranges by channel hold outliers.
 private func defaultBits(_ tensor: SelectedTensor, _ model: ModelFile, _ options: PackOptions) -> Int {
     guard let geometry = tensor.geometry, options.range == .channel, tensor.record.dtype != .f64 else { return 8 }
+    // A codec that was asked for keeps its word: no more bits than it can hold.
+    let most = options.codec.flatMap { try? CodecRegistry.codec($0) }?.description.bitDepths.upperBound ?? 12
     return bitsThatResolve(
-        TensorWeights<Float>(model, tensor.record).channels(1024, of: geometry), atLeast: 8)
+        TensorWeights<Float>(model, tensor.record).channels(1024, of: geometry), atLeast: 8, atMost: min(most, 12))
 }
 
 /// Whether a tensor lies in what checkpoints call their optimizer's state, or is one of its moments.
