@@ -86,11 +86,7 @@ public struct ReportDocument: Encodable, Sendable {
         kept = summary.kept.map {
             Kept(name: $0.name, dtype: $0.dtype, reason: $0.reason, shape: $0.shape, bytes: $0.bytes)
         }
-        let weights = layers.reduce(0) { $0 + $1.weights }
-        let packed = layers.reduce(0) { $0 + $1.packedBytes }
-        let signal = summary.layers.reduce(0.0) { $0 + $1.statistics.variance * Double($1.weights) }
-        let error = summary.layers.reduce(0.0) { $0 + $1.statistics.meanSquaredError * Double($1.weights) }
-        let snr = signalToNoise(signal, error)
+        let (weights, packed, snr) = (summary.weights, summary.layerPackedBytes, summary.signalToNoise)
         total = Total(
             originalBytes: summary.originalBytes, packedBytes: summary.packedBytes,
             ratio: Double(summary.originalBytes) / Double(max(summary.packedBytes, 1)), weights: weights,

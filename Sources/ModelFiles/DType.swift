@@ -41,7 +41,7 @@ public struct DType: RawRepresentable, Hashable, Sendable, Codable, CustomString
 }
 
 /// The number of elements of a tensor, or nil when a size is negative or the product is too large.
-func elementCount(_ shape: [Int]) -> Int? {
+public func elementCount(_ shape: [Int]) -> Int? {
     guard shape.allSatisfy({ $0 >= 0 }) else { return nil }
     // An empty tensor may have huge other sizes; their product must not count as an overflow.
     if shape.contains(0) { return 0 }

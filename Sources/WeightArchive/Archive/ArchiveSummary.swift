@@ -20,6 +20,17 @@ public struct ArchiveSummary: Sendable {
     /// The tensors that were kept exactly.
     public let kept: [KeptTensor]
 
+    /// Weights of all packed layers.
+    public var weights: Int { layers.reduce(0) { $0 + $1.weights } }
+    /// Streams and parameters of all packed layers, in bytes.
+    public var layerPackedBytes: Int { layers.reduce(0) { $0 + $1.packedBytes } }
+    /// Signal-to-noise ratio over all packed weights in dB; infinite when they came back exactly.
+    public var signalToNoise: Double {
+        let signal = layers.reduce(0.0) { $0 + $1.statistics.variance * Double($1.weights) }
+        let error = layers.reduce(0.0) { $0 + $1.statistics.meanSquaredError * Double($1.weights) }
+        return WeightArchive.signalToNoise(signal, error)
+    }
+
     /// One packed layer.
     public struct LayerSummary: Sendable {
         public let name: String
@@ -86,7 +97,7 @@ public struct ArchiveSummary: Sendable {
         var layers: [LayerSummary] = []
         var kept: [KeptTensor] = []
         for (index, tensor) in manifest.tensors.enumerated() {
-            let weights = tensor.elementCount ?? 0
+            let weights = elementCount(tensor.shape) ?? 0
             // Only a view can be larger than its file, which it repeats.
             let (bits, overflow) = weights.multipliedReportingOverflow(by: DType(rawValue: tensor.dtype).bitWidth ?? 0)
             let file = manifest.source.files[tensor.at[0]].size

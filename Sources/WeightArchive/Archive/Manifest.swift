@@ -77,18 +77,6 @@ struct Manifest: Codable, Equatable {
         /// Whether its bytes lie in the skeleton rather than in `exact.safetensors`.
         var inSkeleton: Bool?
         var packed: Packed?
-
-        /// Number of elements; `nil` when a size is negative or the product overflows.
-        var elementCount: Int? {
-            guard shape.allSatisfy({ $0 >= 0 }) else { return nil }
-            var count = 1
-            for size in shape.contains(0) ? [0] : shape {
-                let (product, overflow) = count.multipliedReportingOverflow(by: size)
-                guard !overflow else { return nil }
-                count = product
-            }
-            return count
-        }
     }
 
     struct Packed: Codable, Equatable {

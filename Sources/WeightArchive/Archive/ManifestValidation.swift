@@ -105,7 +105,7 @@ struct ValidManifest: Sendable {
         guard isKnown, tensor.at.count == 2, files.indices.contains(tensor.at[0]),
             (0...files[tensor.at[0]].size).contains(tensor.at[1])
         else { throw error("\(tensor.dtype) at \(tensor.at)") }
-        guard let count = tensor.elementCount else { throw error("shape \(tensor.shape)") }
+        guard let count = elementCount(tensor.shape) else { throw error("shape \(tensor.shape)") }
         // A view may have gaps, or more elements than there are bytes in the file; none of them is touched.
         guard !isInSkeleton, let bits = dtype.bitWidth else { return tensor.at[1]..<tensor.at[1] }
         let (length, isHuge) = count.multipliedReportingOverflow(by: bits)
@@ -147,7 +147,7 @@ struct ValidManifest: Sendable {
             for stream in manifest.streams[layer.stream..<last.partialValue] {
                 capacity += try samples(in: stream, medium, reader)
             }
-            guard let weights = tensor.elementCount, weights <= capacity else {
+            guard let weights = elementCount(tensor.shape), weights <= capacity else {
                 throw damaged("tensor \(tensor.name)", "at most \(capacity) weights", "shape \(tensor.shape)")
             }
             let placed = try place(layer, tensor, index, medium)
@@ -231,7 +231,7 @@ struct ValidManifest: Sendable {
                 }
                 return LayerGeometry.Axis(role, axis.count)
             }
-            guard let count = tensor.elementCount, count > 0 else {
+            guard let count = elementCount(tensor.shape), count > 0 else {
                 throw MapperError.parameters(expected: "weights", found: "none")
             }
             let geometry = try LayerGeometry(kind: kind, axes: axes, count: count)

@@ -143,13 +143,11 @@ struct PackCommand: AsyncParsableCommand {
 
 /// What was packed, in one line.
 func packedLine(_ summary: ArchiveSummary) -> String {
-    let weights = summary.layers.reduce(0) { $0 + $1.weights }
+    let weights = summary.weights
     guard weights > 0 else { return "no tensor qualified for packing; all are kept exactly" }
-    let bits = summary.layers.reduce(0) { $0 + $1.packedBytes } * 8
-    let signal = summary.layers.reduce(0.0) { $0 + $1.statistics.variance * Double($1.weights) }
-    let error = summary.layers.reduce(0.0) { $0 + $1.statistics.meanSquaredError * Double($1.weights) }
+    let bits = summary.layerPackedBytes * 8
     return "\(count(summary.layers.count, "layer")), \(grouped(weights)) weights as \(summary.medium): "
-        + "\(fixed(Double(bits) / Double(weights), 2)) bits per weight, SNR \(fixed(signalToNoise(signal, error), 1)) dB"
+        + "\(fixed(Double(bits) / Double(weights), 2)) bits per weight, SNR \(fixed(summary.signalToNoise, 1)) dB"
 }
 
 /// What was kept exactly, in one line; `nil` when nothing was.
