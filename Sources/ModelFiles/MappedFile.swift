@@ -16,7 +16,7 @@ public final class MappedFile: Sendable {
     ///
     /// - Parameter path: the file; a link is followed, anything but a regular file is refused.
     /// - Throws: ``ModelFileError/unreadable(path:reason:)``.
-    public init(_ path: String) throws(ModelFileError) {
+    public convenience init(_ path: String) throws(ModelFileError) {
         // The system would take the path to end there.
         guard !path.utf8.contains(0) else { throw .unreadable(path: path, reason: "its name holds a zero byte") }
         // Without O_NONBLOCK opening a named pipe would wait for a writer.
@@ -25,6 +25,10 @@ public final class MappedFile: Sendable {
             throw .unreadable(path: path, reason: systemMessage())
         }
         defer { close(descriptor) }
+        try self.init(descriptor, path: path)
+    }
+
+    private init(_ descriptor: Int32, path: String) throws(ModelFileError) {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw .unreadable(path: path, reason: systemMessage()) }
         switch status.st_mode & S_IFMT {
@@ -42,6 +46,29 @@ public final class MappedFile: Sendable {
             throw .unreadable(path: path, reason: systemMessage())
         }
         base = UnsafeRawPointer(address)
+    }
+
+    /// Maps a temporary file that `write` fills, under the path of the file it stands for.
+    ///
+    /// It lies in the system's folder for temporary files (`TMPDIR`, else `/var/tmp`) and has no name: nothing of it stays.
+    ///
+    /// - Parameters:
+    ///   - path: the original, as errors name it.
+    ///   - write: receives the open file's descriptor.
+    /// - Throws: ``ModelFileError/unreadable(path:reason:)`` when there is no room, and what `write` throws.
+    static func temporary(
+        for path: String, write: (Int32) throws(ModelFileError) -> Void
+    ) throws(ModelFileError) -> MappedFile {
+        let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
+        let name = "\(folder)/.wcodec-\(getpid())-\(UInt64.random(in: 0 ... .max)).plain"
+        let descriptor = Glibc.open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw .unreadable(path: path, reason: "no temporary file in \(folder): \(systemMessage())")
+        }
+        unlink(name)
+        defer { close(descriptor) }
+        try write(descriptor)
+        return try MappedFile(descriptor, path: path)
     }
 
     deinit {

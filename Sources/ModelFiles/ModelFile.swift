@@ -4,6 +4,16 @@ public enum ModelFormatName: String, Sendable, Codable, CaseIterable {
     case safetensorsSharded = "safetensors-sharded"
     case pytorch
     case pytorchLegacy = "pytorch-legacy"
+    case pytorchSharded = "pytorch-sharded"
+    case torchScript = "torchscript"
+    case onnx
+    case npy
+    case npz
+    case gguf
+    case keras
+    case hdf5
+    case tflite
+    case directory
     case raw
 
     /// The name as a person reads it.
@@ -13,6 +23,16 @@ public enum ModelFormatName: String, Sendable, Codable, CaseIterable {
         case .safetensorsSharded: "safetensors in shards"
         case .pytorch: "PyTorch"
         case .pytorchLegacy: "PyTorch before 1.6"
+        case .pytorchSharded: "PyTorch in shards"
+        case .torchScript: "TorchScript"
+        case .onnx: "ONNX"
+        case .npy: "NumPy array"
+        case .npz: "NumPy archive"
+        case .gguf: "GGUF"
+        case .keras: "Keras"
+        case .hdf5: "HDF5"
+        case .tflite: "TensorFlow Lite"
+        case .directory: "model directory"
         case .raw: "raw float32"
         }
     }
@@ -27,7 +47,16 @@ public struct ModelFile: Sendable {
     public struct Source: Sendable {
         /// Its name beside the model's other files, without any folder.
         public let name: String
+        /// Its bytes; those of a temporary file where the tensors of the original are no runs of bytes.
         public let file: MappedFile
+        /// Size of the original, in bytes.
+        public let originalSize: Int
+
+        init(name: String, file: MappedFile, originalSize: Int? = nil) {
+            self.name = name
+            self.file = file
+            self.originalSize = originalSize ?? file.size
+        }
     }
 
     public let format: ModelFormatName
