@@ -243,7 +243,7 @@ BITS |= dict.fromkeys("I64 U64 F64 C64".split(), 64) | {"C128": 128}
 
 
 def restore(path):
-    """The model's files, as pairs of name and bytes."""
+    """The model's files, as pairs of name and bytes, and whether they are restored into a folder."""
     entry = open_container(path)
     manifest = json.loads(entry("manifest.json"))
     check((manifest["format"], manifest["version"]) == ("wcodec", 1), f"{path}: not version 1 of this format")
@@ -251,9 +251,14 @@ def restore(path):
     sizes = [math.prod(tensor["shape"]) * BITS[tensor["dtype"]] // 8 for tensor in tensors]
 
     files = []
+    names = [file["name"] for file in manifest["source"]["files"]]
+    folders = {name[: slash.start()] for name in names for slash in re.finditer("/", name)}
+    check(names and len(set(names)) == len(names) and not folders & set(names), "file names that collide")
     for index, file in enumerate(manifest["source"]["files"]):
         name, rest = file["name"], entry("skeleton/" + file["name"])
-        check(name not in ("", ".", "..") and not re.search(r"[/\\:\x00-\x1f\x7f]", name), f"file name {name!r}")
+        parts_fit = all(part not in ("", ".", "..") and len(part.encode()) <= 255 for part in name.split("/"))
+        is_safe = parts_fit and len(name.encode()) <= 1024 and not re.search(r"[\\:\x00-\x1f\x7f]", name)
+        check(is_safe, f"file name {name!r}")
         check_hash(rest, file["skeleton"], f"skeleton/{name}")
         data, position = bytearray(), 0
         for tensor, size in zip(tensors, sizes):
@@ -311,15 +316,19 @@ def restore(path):
             # Another build of a lossy audio decoder may round otherwise (5.3).
             print(f"warning: {error}: this machine decodes {streams[first]['codec']} otherwise", file=sys.stderr)
         put(tensor, data)
-    return files
+    is_folder = manifest["source"].get("directory") is True or len(files) > 1 or bool(folders)
+    return files, is_folder
 
 
 def main(path, out):
-    files = restore(path)
-    if len(files) > 1:
+    files, is_folder = restore(path)
+    if is_folder:
         os.mkdir(out)
     for name, data in files:
-        with open(os.path.join(out, name) if len(files) > 1 else out, "xb") as file:
+        target = os.path.join(out, name) if is_folder else out
+        if is_folder:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "xb") as file:
             file.write(data)
 
 

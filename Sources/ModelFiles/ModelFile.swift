@@ -45,7 +45,7 @@ public enum ModelFormatName: String, Sendable, Codable, CaseIterable {
 public struct ModelFile: Sendable {
     /// One of a model's files.
     public struct Source: Sendable {
-        /// Its name beside the model's other files, without any folder.
+        /// Its name beside the model's other files: plain, or for one in a subfolder a path with `/`, without `.` and `..`.
         public let name: String
         /// Its bytes; those of a temporary file where the tensors of the original are no runs of bytes.
         public let file: MappedFile

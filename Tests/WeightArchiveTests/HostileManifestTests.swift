@@ -249,7 +249,13 @@ struct HostileManifestTests {
         let folder = try TemporaryFolder()
         try await pack(modelFixture("sharded/model.safetensors.index.json"), to: folder["m.wcz"]) { $0.include = [""] }
         let zip = try #require(StoredZip(try fileBytes(folder["m.wcz"])))
-        for name in ["../x", "/tmp/x", "sub/x", "", ".", "..", "model.safetensors.index.json", "x\u{0}y"] {
+        let names = [
+            "../x", "/tmp/x", "sub/../x", "sub/../../x", "sub//x", "sub/", "sub/.", "./x", "a\\x", "", ".", "..",
+            "model.safetensors.index.json", "model.safetensors.index.json/x", "x\u{0}y", "sub/x\u{0}y",
+            String(repeating: "n", count: 256), "sub/" + String(repeating: "é", count: 128),
+            String(repeating: "sub/", count: 256) + "x",
+        ]
+        for name in names {
             let json = String(decoding: try JSONEncoder().encode(name), as: UTF8.self)
             var hostile = try forged(zip, [Attack("source.files.1.name", json)])
             let index = try #require(

@@ -25,6 +25,11 @@ struct Manifest: Codable, Equatable {
         /// Format of the model file, as `ModelFormatName`.
         var format: String
         var files: [File]
+        /// Present, and true, when the model is a folder although it may hold a single file.
+        var directory: Bool?
+
+        /// Whether the files are restored into a folder; a single one without it goes under any name.
+        var isFolder: Bool { directory == true || files.count > 1 || files.contains { $0.name.contains("/") } }
     }
 
     struct File: Codable, Equatable {

@@ -27,11 +27,12 @@ struct ValidManifest: Sendable {
             .damaged(path: reader.path, part: "manifest: \(part)", expected: expected, found: found)
         }
         let files = manifest.source.files
-        guard !files.isEmpty, Set(files.map(\.name)).count == files.count else {
-            throw damaged("files", "distinct names", "\(files.map(\.name))")
+        guard !files.isEmpty else { throw damaged("files", "at least one", "none") }
+        if let (name, expected) = RelativeName.fault(in: files.map(\.name)) {
+            throw damaged("files", expected, name)
         }
-        for file in files where !isPlainName(file.name) || file.size < 0 {
-            throw damaged("file \(file.name)", "a plain name and a size", "\(file.size) bytes")
+        for file in files where file.size < 0 {
+            throw damaged("file \(file.name)", "a size", "\(file.size) bytes")
         }
         guard manifest.quantizer.name == "uniform", RangeScope(rawValue: manifest.quantizer.range) != nil,
             Reconstruction(rawValue: manifest.quantizer.reconstruct) != nil
@@ -257,10 +258,4 @@ extension PlacedLayer {
         let size = placement.frameSize
         return try? FrameFormat(width: size.width, height: size.height, bitDepth: bits)
     }
-}
-
-/// Whether a name from an archive may become a file's name.
-func isPlainName(_ name: String) -> Bool {
-    !name.isEmpty && name != "." && name != ".." && name.utf8.count <= 255
-        && !name.unicodeScalars.contains { $0 == "/" || $0.value < 32 || $0.value == 127 }
 }

@@ -65,8 +65,11 @@ public struct PackedModel: Sendable {
     /// Contents and costs, layer by layer.
     public var summary: ArchiveSummary { ArchiveSummary(valid.manifest, packedBytes: reader.size) }
 
-    /// Names of the model's files, the one it was opened by first.
+    /// Names of the model's files, the one it was opened by first; one in a subfolder is a path with `/`.
     public var fileNames: [String] { valid.manifest.source.files.map(\.name) }
+
+    /// Whether the model is restored as a folder of files rather than as one file.
+    public var isFolder: Bool { valid.manifest.source.isFolder }
 
     /// The codebook of a packed layer.
     func codebook(_ layer: PlacedLayer) throws -> any Codebook {

@@ -38,6 +38,9 @@ public struct Packer: Sendable {
                 "codec \(codec.name): expected one for \(options.medium.rawValue), found one for \(codec.medium.rawValue)"
             )
         }
+        if let (name, expected) = RelativeName.fault(in: model.files.map(\.name)) {
+            throw ArchiveError.io(path: model.path, reason: "file name \(name): expected \(expected)")
+        }
         var tensors = try select(model, options)
         guard (1...16).contains(options.bits ?? 8), options.bitsByName.allSatisfy({ (1...16).contains($0.bits) }) else {
             throw ArchiveError.option("--bits: expected 1 to 16 bits per weight")

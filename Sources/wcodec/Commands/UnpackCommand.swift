@@ -53,7 +53,7 @@ struct UnpackCommand: AsyncParsableCommand {
         let folder = packed.lastIndex(of: "/").map { String(packed[...$0]) } ?? ""
         // A model in several files comes back as a folder named like the packed file.
         let name =
-            model.fileNames.count == 1
+            !model.isFolder
             ? folder + model.fileNames[0]
             : packed.hasSuffix(".wcz") ? String(packed.dropLast(4)) : packed + ".restored"
         return force ? name : freePath(name)

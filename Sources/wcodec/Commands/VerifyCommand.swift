@@ -66,7 +66,7 @@ struct VerifyCommand: AsyncParsableCommand {
             let folder = try TemporaryFolder()
             defer { folder.remove() }
             // The restored model keeps its name: frameworks look at extensions.
-            let single = model.fileNames.count == 1
+            let single = !model.isFolder
             let target = single ? "\(folder.path)/\(model.fileNames[0])" : "\(folder.path)/model"
             let progress = ProgressLine("restoring", quiet: run.quiet)
             defer { progress.clear() }

@@ -1,0 +1,41 @@
+import Glibc
+
+/// Files that are being restored, each opened only as it is written to: a model may have more of them than a process may
+/// have open.
+struct RestoredFiles: Sendable {
+    private let paths: [(written: String, shown: String)]
+
+    /// - Parameter paths: for each file where it is written, and how errors name it.
+    init(_ paths: [(written: String, shown: String)]) { self.paths = paths }
+
+    /// Makes a file of a size, all zeros.
+    func create(_ index: Int, size: Int) throws {
+        try open(index, O_CREAT | O_EXCL) { file, path in
+            guard ftruncate(file, size) == 0 else {
+                throw ArchiveError.cannotWrite(path: path, reason: systemMessage())
+            }
+        }
+    }
+
+    /// Opens a file that was made, for writing at any place.
+    ///
+    /// - Parameter body: receives the descriptor, and the path that errors name.
+    func write<Result>(to index: Int, _ body: (Int32, String) throws -> Result) throws -> Result {
+        try open(index, 0, body)
+    }
+
+    /// Removes the files that were made.
+    func remove() {
+        for path in paths { unlink(path.written) }
+    }
+
+    private func open<Result>(
+        _ index: Int, _ flags: Int32, _ body: (Int32, String) throws -> Result
+    ) throws -> Result {
+        let (written, shown) = paths[index]
+        let file = Glibc.open(written, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | flags, 0o666)
+        guard file >= 0 else { throw ArchiveError.cannotWrite(path: shown, reason: systemMessage()) }
+        defer { close(file) }
+        return try body(file, shown)
+    }
+}
