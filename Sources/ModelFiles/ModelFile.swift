@@ -46,7 +46,7 @@ public struct ModelFile: Sendable {
     /// One of a model's files.
     public struct Source: Sendable {
         /// Its name beside the model's other files: plain, or for one in a subfolder a path with `/`, without `.` and `..`.
-        public let name: String
+        public private(set) var name: String
         /// Its bytes; those of a temporary file where the tensors of the original are no runs of bytes.
         public let file: MappedFile
         /// Size of the original, in bytes.
@@ -57,12 +57,19 @@ public struct ModelFile: Sendable {
             self.file = file
             self.originalSize = originalSize ?? file.size
         }
+
+        /// The same file under another name.
+        func named(_ name: String) -> Source {
+            var copy = self
+            copy.name = name
+            return copy
+        }
     }
 
     public let format: ModelFormatName
     /// The path it was opened by.
     public let path: String
-    /// The file of `path` first; for a sharded model its shards follow by name.
+    /// The file of `path` first; for a sharded model its shards follow by name. Of a directory every file, by name.
     public let files: [Source]
     /// Every tensor under every name, in the format's own order (safetensors and raw: by place in the files).
     public let tensors: [TensorRecord]
@@ -96,6 +103,9 @@ public struct ModelFile: Sendable {
 public protocol ModelFormat: Sendable {
     static var name: ModelFormatName { get }
 
+    /// Whether a model of this format may refer to files beside its own.
+    static var spansFiles: Bool { get }
+
     /// Whether the content is of this format, whatever the file is called; a damaged file may still be recognized.
     static func recognizes(_ file: MappedFile) -> Bool
 
@@ -103,6 +113,10 @@ public protocol ModelFormat: Sendable {
     ///
     /// - Throws: ``ModelFileError`` for content that breaks the format's rules.
     static func open(_ file: MappedFile) throws(ModelFileError) -> ModelFile
+}
+
+extension ModelFormat {
+    static var spansFiles: Bool { false }
 }
 
 /// The last component of a path.

@@ -8,7 +8,8 @@ public enum ModelFiles {
     /// Opens a model and describes its tensors without reading their bytes.
     ///
     /// Read are safetensors (one file, or the JSON index of several), PyTorch checkpoints (`torch.save`, before and since 1.6)
-    /// and, when nothing else fits, raw little-endian float32 values. Nothing in a file is ever run: what a pickle would have
+    /// and, when nothing else fits, raw little-endian float32 values. Of a folder every file is part of the model, and the
+    /// tensors are those of the model files in it (raw ones are not guessed there). Nothing in a file is ever run: what a pickle would have
     /// Python call or build is skipped, and the tensors around it are found all the same.
     ///
     /// A layout names the tensors of a raw file: a JSON object with an array `tensors`, or the array alone, of objects with
@@ -16,11 +17,18 @@ public enum ModelFiles {
     /// (pytorch, onnx, keras) and `offset` in bytes (where the tensor before ends).
     ///
     /// - Parameters:
-    ///   - path: the model file.
+    ///   - path: the model file, or a folder.
     ///   - layout: a JSON file that describes raw weights.
     /// - Returns: the model, its files mapped.
     /// - Throws: ``ModelFileError`` when the file is no model, is of a kind that is not read, or is damaged.
     public static func open(_ path: String, layout: String? = nil) throws(ModelFileError) -> ModelFile {
+        if ModelDirectory.isFolder(path) {
+            guard layout == nil else {
+                throw .malformed(
+                    path: path, part: "layout", expected: "a file of raw weights to describe", found: "a folder")
+            }
+            return try ModelDirectory.open(path)
+        }
         let file = try MappedFile(path)
         let format = formats.first { $0.recognizes(file) }
         if let layout {

@@ -6,6 +6,7 @@ import Glibc
 /// map lies in its shard, and a shard holds no other.
 enum SafetensorsShards: ModelFormat {
     static let name = ModelFormatName.safetensorsSharded
+    static let spansFiles = true
 
     static func recognizes(_ file: MappedFile) -> Bool {
         file.withAllBytes { bytes in

@@ -277,7 +277,9 @@ extension Packer {
         let exactHash = try skeleton.spoolExact(to: writer)
         let files = try skeleton.spoolFiles(to: writer, restoredCRC: restoredCRC)
         let manifest = Manifest(
-            source: .init(format: model.format.rawValue, files: files.map(\.file)),
+            source: .init(
+                format: model.format.rawValue, files: files.map(\.file),
+                directory: model.format == .directory ? true : nil),
             quantizer: .init(
                 name: "uniform", range: options.range.rawValue, reconstruct: options.reconstruction.rawValue),
             medium: options.medium.rawValue, parameters: image?.blob, exact: exactHash?.hash, streams: streams,

@@ -11,18 +11,21 @@ struct PackCommand: AsyncParsableCommand {
         abstract: "Packs a model: its weights become images, video or audio.",
         discussion: """
             Reads safetensors (also in shards, by their index), PyTorch .pt, .pth and .bin, and raw float32. Biases, small \
-            tensors, integers and optimizer state are kept exactly; everything else in the file stays as it is.
+            tensors, integers and optimizer state are kept exactly; everything else in the file stays as it is. Of a folder every \
+            file is carried along, and the model files in it are packed.
 
             EXAMPLES
               wcodec pack model.safetensors
               wcodec pack weights.bin --as video -o weights.wcz
               wcodec pack model.pt --bits 4 --bits 'embed=6' --exclude 'head'
               wcodec pack model.pt --as video --codec hevc:qp=12
+              wcodec pack downloaded-model/
               wcodec pack model.pt --dry-run
             """)
 
     @Argument(
-        help: ArgumentHelp("The model file, or the index of its shards.", valueName: "model"), completion: .file())
+        help: ArgumentHelp("The model file, the index of its shards, or a folder.", valueName: "model"),
+        completion: .file())
     var model: String
 
     @Option(
@@ -46,7 +49,7 @@ struct PackCommand: AsyncParsableCommand {
 
     @Option(
         name: .shortAndLong,
-        help: ArgumentHelp("The packed file. (default: the model's name with .wcz)", valueName: "file"),
+        help: ArgumentHelp("The packed file. (default: the model's name with .wcz, beside it)", valueName: "file"),
         completion: .file())
     var output: String?
 
@@ -73,7 +76,7 @@ struct PackCommand: AsyncParsableCommand {
             let packer = try Packer(file, options)
             if !run.quiet { for note in file.notes { printError(note) } }
             if dryRun { return try printPlan(packer) }
-            let path = output ?? replacingExtension(model, with: "wcz")
+            let path = try output ?? defaultOutput(file)
             let progress = ProgressLine("packing", quiet: run.quiet)
             defer { progress.clear() }
             let result = try await withInterruption { try await packer.pack(to: path) { progress.show($0) } }
@@ -81,6 +84,15 @@ struct PackCommand: AsyncParsableCommand {
             if json { return try printJSON(ReportDocument(result.summary)) }
             if !run.quiet { printResult(result, path) }
         }
+    }
+
+    private func defaultOutput(_ file: ModelFile) throws -> String {
+        guard file.format == .directory else { return replacingExtension(model, with: "wcz") }
+        // A folder's name has no extension: what follows a dot is part of it, as in "model-v1.5".
+        guard let folder = folderPath(model) else {
+            throw ValidationError("expected -o FILE for a folder without a name of its own, found '\(model)'")
+        }
+        return folder + ".wcz"
     }
 
     private func parseBlock(_ text: String) throws -> BlockShape {

@@ -99,9 +99,20 @@ struct MappingOptions: ParsableArguments {
     }
 }
 
-/// Where a file's name is free: `name.ext`, else `name.restored.ext`.
-func freePath(_ path: String) -> String {
+/// The path of a folder with its own name at the end: without slashes there, `.` and `..` resolved; `nil` for the root.
+func folderPath(_ path: String) -> String? {
+    guard let end = path.lastIndex(where: { $0 != "/" }) else { return nil }
+    let path = String(path[...end])
+    guard [".", ".."].contains(path.split(separator: "/").last) else { return path }
+    guard let resolved = realpath(path, nil) else { return nil }
+    defer { free(resolved) }
+    return resolved.pointee != 0 && resolved[1] == 0 ? nil : String(cString: resolved)
+}
+
+/// Where a name is free: `name.ext`, else `name.restored.ext`; a folder's `name.restored`, whatever dots it holds.
+func freePath(_ path: String, isFolder: Bool = false) -> String {
     guard access(path, F_OK) == 0 else { return path }
+    if isFolder { return "\(path).restored" }
     let folder = path.lastIndex(of: "/").map { path[...$0] } ?? ""
     let name = path.dropFirst(folder.count)
     guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return "\(path).restored" }

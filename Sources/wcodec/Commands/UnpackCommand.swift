@@ -51,12 +51,12 @@ struct UnpackCommand: AsyncParsableCommand {
 
     private func defaultOutput(_ model: PackedModel) -> String {
         let folder = packed.lastIndex(of: "/").map { String(packed[...$0]) } ?? ""
-        // A model in several files comes back as a folder named like the packed file.
+        // A folder is named like the packed file.
         let name =
             !model.isFolder
             ? folder + model.fileNames[0]
             : packed.hasSuffix(".wcz") ? String(packed.dropLast(4)) : packed + ".restored"
-        return force ? name : freePath(name)
+        return force ? name : freePath(name, isFolder: model.isFolder)
     }
 }
 

@@ -76,7 +76,7 @@ struct VerifyCommand: AsyncParsableCommand {
             }
             progress.clear()
             warn(ofRoundingIn: changed)
-            let restored = single ? target : "\(target)/\(model.fileNames[0])"
+            let restored = single || before.format == .directory ? target : "\(target)/\(model.fileNames[0])"
             let comparison = try ModelComparison(before, try ModelFiles.open(restored, layout: layout))
             var change: MetricChange?
             if let command {
