@@ -36,14 +36,17 @@ public struct TensorRecord: Hashable, Sendable {
     /// elements do not fill the extent one after another (gaps, an expanded dimension, a pending negation): such a tensor
     /// cannot be replaced through its extent.
     public var memoryOrder: [Int]?
+    /// Elements from one index to the next in each dimension, for a view that ``memoryOrder`` cannot describe: its first
+    /// element is the extent's first. Nil everywhere else, and where the elements are not the tensor's values as they stand.
+    public var strides: [Int]?
     /// The kind of its layer when the file says so: "fc", "conv", "depthwise", "lstm", "gru" or "embedding".
     public var kindHint: String?
-    /// Whose axis and gate order the tensor follows when the file says so: "pytorch", "onnx" or "keras".
+    /// Whose axis and gate order the tensor follows when the file says so: "pytorch", "onnx", "keras" or "tflite".
     public var conventionHint: String?
 
     public init(
         name: String, dtype: DType, shape: [Int], extent: Extent, memoryOrder: [Int]?, kindHint: String? = nil,
-        conventionHint: String? = nil
+        conventionHint: String? = nil, strides: [Int]? = nil
     ) {
         self.name = name
         self.dtype = dtype
@@ -52,6 +55,7 @@ public struct TensorRecord: Hashable, Sendable {
         self.memoryOrder = memoryOrder
         self.kindHint = kindHint
         self.conventionHint = conventionHint
+        self.strides = strides
     }
 
     /// The number of elements.

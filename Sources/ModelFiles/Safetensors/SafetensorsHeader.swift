@@ -7,6 +7,8 @@ import FoundationEssentials
 struct SafetensorsHeader {
     /// The tensors in the order of their bytes, extents relative to the file's start.
     let tensors: [TensorRecord]
+    /// What `__metadata__` says.
+    let metadata: [String: String]
 
     /// The longest header the reference implementation takes.
     static let maximumLength = 100_000_000
@@ -26,7 +28,9 @@ struct SafetensorsHeader {
                 expected: "at most \(min(Self.maximumLength, reader.remaining)) bytes", found: "\(length)")
         }
         let json = try reader.take(Int(length))
-        let entries = try Self.decode(json, path: path)
+        let decoded = try Self.decode(json, path: path)
+        let entries = decoded.entries
+        metadata = decoded.metadata
         let dataStart = reader.offset
         let dataLength = reader.remaining
 
@@ -93,7 +97,7 @@ struct SafetensorsHeader {
 
     private static func decode(
         _ json: UnsafeRawBufferPointer, path: String
-    ) throws(ModelFileError) -> [String: SafetensorsEntry] {
+    ) throws(ModelFileError) -> SafetensorsEntries {
         let decoded: SafetensorsEntries = try decodeJSON(json, path: path, part: "safetensors header")
         // JSONDecoder silently keeps one of two equal keys.
         let keys = countKeys(json, depth: 2)
@@ -101,7 +105,7 @@ struct SafetensorsHeader {
             throw .malformed(
                 path: path, part: "safetensors header", expected: "distinct keys", found: "a key that occurs twice")
         }
-        return decoded.entries
+        return decoded
     }
 }
 
@@ -124,6 +128,7 @@ struct SafetensorsEntry: Decodable {
 /// The header's object: a tensor under each key, but for `__metadata__`.
 private struct SafetensorsEntries: Decodable {
     var entries: [String: SafetensorsEntry] = [:]
+    var metadata: [String: String] = [:]
     let keyCount: Int
     var innerKeyCount = 0
 
@@ -132,7 +137,8 @@ private struct SafetensorsEntries: Decodable {
         keyCount = container.allKeys.count
         for key in container.allKeys {
             if key.stringValue == "__metadata__" {
-                innerKeyCount += try container.decode([String: String].self, forKey: key).count
+                metadata = try container.decode([String: String].self, forKey: key)
+                innerKeyCount += metadata.count
             } else {
                 let entry = try container.decode(SafetensorsEntry.self, forKey: key)
                 innerKeyCount += entry.keyCount

@@ -71,6 +71,14 @@ public struct PackedModel: Sendable {
     /// Whether the model is restored as a folder of files rather than as one file.
     public var isFolder: Bool { valid.manifest.source.isFolder }
 
+    /// The path by which the restored model is opened.
+    ///
+    /// - Parameter restored: the file or folder that it was restored to.
+    public func modelPath(in restored: String) -> String {
+        let isWhole = !isFolder || valid.manifest.source.directory == true
+        return isWhole ? restored : "\(restored)/\(fileNames[0])"
+    }
+
     /// The codebook of a packed layer.
     func codebook(_ layer: PlacedLayer) throws -> any Codebook {
         let tensor = valid.manifest.tensors[layer.tensor]

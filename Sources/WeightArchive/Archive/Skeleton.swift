@@ -28,7 +28,7 @@ struct Skeleton {
     func spoolExact(to writer: ArchiveWriter) throws -> (place: ArchiveWriter.Spooled, hash: String)? {
         let kept = tensors.indices.filter(isExact).map { tensors[$0].record }
         guard !kept.isEmpty else { return nil }
-        let header = try SafetensorsHeader.bytes(for: kept)
+        let header = try SafetensorsHeader.bytes(for: kept.map { ($0, $0.extent.length) })
         let entry = writer.build()
         try withBytes(of: header) { bytes throws(ArchiveError) in try entry.append(bytes) }
         for tensor in kept { try copy(tensor.extent, [], to: entry) }

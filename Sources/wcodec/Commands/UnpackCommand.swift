@@ -1,16 +1,23 @@
 import ArgumentParser
 import WeightArchive
 
+extension ExportFormat: ExpressibleByArgument {}
+
 struct UnpackCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "unpack",
-        abstract: "Restores a model in the format it came from.",
+        abstract: "Restores a model in the format it came from, or its tensors in another.",
         discussion: """
             Every stream and every restored tensor is checked against its hash.
+
+            --to writes all tensors to one file, under the names that 'wcodec inspect' shows, in row-major order. npz has no \
+            bfloat16: such tensors become float32, which holds their values exactly. Types that neither format has, such as \
+            the quantized blocks of GGUF, are left out.
 
             EXAMPLES
               wcodec unpack weights.wcz
               wcodec unpack model.wcz -o restored.safetensors
+              wcodec unpack model.wcz --to npz
             """)
 
     @Argument(help: ArgumentHelp("The packed file.", valueName: "file.wcz"), completion: .file(extensions: ["wcz"]))
@@ -19,9 +26,15 @@ struct UnpackCommand: AsyncParsableCommand {
     @Option(
         name: .shortAndLong,
         help: ArgumentHelp(
-            "The model file to write, or the folder for a model in shards. (default: its own name beside the packed file, or "
-                + "with .restored if that is taken)", valueName: "model"), completion: .file())
+            "The model file to write, or the folder for a model of several files. (default: its own name beside the packed "
+                + "file, or with .restored if that is taken)", valueName: "model"), completion: .file())
     var output: String?
+
+    @Option(
+        name: .customLong("to"),
+        help:
+            "Write the tensors in another format: safetensors or npz. (default output: the packed file's name with it)")
+    var format: ExportFormat?
 
     @Flag(help: "Replace an existing output.")
     var force = false
@@ -31,6 +44,7 @@ struct UnpackCommand: AsyncParsableCommand {
     func run() async throws {
         try await reportingErrors {
             let model = try PackedModel(packed)
+            if let format { return try await convert(model, to: format) }
             let path = output ?? defaultOutput(model)
             let progress = ProgressLine("unpacking", quiet: run.quiet)
             defer { progress.clear() }
@@ -47,6 +61,24 @@ struct UnpackCommand: AsyncParsableCommand {
                 )
             }
         }
+    }
+
+    private func convert(_ model: PackedModel, to format: ExportFormat) async throws {
+        let name = replacingExtension(packed, with: format.rawValue)
+        let path = output ?? (force ? name : freePath(name))
+        let progress = ProgressLine("unpacking", quiet: run.quiet)
+        defer { progress.clear() }
+        let (threads, force) = (run.threads, force)
+        let result = try await withInterruption {
+            try await Unpacker(model).unpack(to: path, as: format, threads: threads, force: force) { progress.show($0) }
+        }
+        progress.clear()
+        warn(ofRoundingIn: result.changed)
+        guard !run.quiet else { return }
+        for note in result.notes { printError(note) }
+        print(
+            "\(printable(packed)) -> \(printable(path)) (\(format.rawValue), \(count(result.tensorCount, "tensor")), \(size(result.bytes)))"
+        )
     }
 
     private func defaultOutput(_ model: PackedModel) -> String {

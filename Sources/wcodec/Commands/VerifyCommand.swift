@@ -66,8 +66,7 @@ struct VerifyCommand: AsyncParsableCommand {
             let folder = try TemporaryFolder()
             defer { folder.remove() }
             // The restored model keeps its name: frameworks look at extensions.
-            let single = !model.isFolder
-            let target = single ? "\(folder.path)/\(model.fileNames[0])" : "\(folder.path)/model"
+            let target = "\(folder.path)/\(model.isFolder ? "model" : model.fileNames[0])"
             let progress = ProgressLine("restoring", quiet: run.quiet)
             defer { progress.clear() }
             let threads = run.threads
@@ -76,7 +75,7 @@ struct VerifyCommand: AsyncParsableCommand {
             }
             progress.clear()
             warn(ofRoundingIn: changed)
-            let restored = single || before.format == .directory ? target : "\(target)/\(model.fileNames[0])"
+            let restored = model.modelPath(in: target)
             let comparison = try ModelComparison(before, try ModelFiles.open(restored, layout: layout))
             var change: MetricChange?
             if let command {

@@ -1,0 +1,132 @@
+import CZip
+import Glibc
+import ModelFiles
+
+/// Writes tensors as a NumPy archive: a ZIP of stored `.npy` files.
+enum NpzExport {
+    /// Writes the file, with the tensors in the order of their names.
+    static func write(_ plan: ExportPlan, to output: AtomicFile) throws(ArchiveError) {
+        var code: Int32 = 0
+        guard let archive = zip_open(output.temporary, ZIP_CREATE | ZIP_EXCL, &code) else {
+            throw .cannotWrite(path: output.path, reason: zipMessage(code))
+        }
+        // libzip reads them when the archive is closed.
+        var streams: [NpyStream] = []
+        do throws(ArchiveError) {
+            for (record, bytes) in plan.tensors.sorted(by: { $0.record.name < $1.record.name }) {
+                let stream = NpyStream(record, bytes)
+                streams.append(stream)
+                try add(stream, "\(record.name).npy", to: archive, output)
+            }
+            let result = withExtendedLifetime(streams) { zip_close(archive) }
+            guard result == 0 else {
+                throw Task.isCancelled ? .cancelled : failure(archive, output)
+            }
+        } catch {
+            withExtendedLifetime(streams) { zip_discard(archive) }
+            throw error
+        }
+    }
+
+    private static func add(
+        _ stream: NpyStream, _ name: String, to archive: OpaquePointer, _ output: AtomicFile
+    ) throws(ArchiveError) {
+        guard let source = zip_source_function(archive, readNpy, Unmanaged.passUnretained(stream).toOpaque()) else {
+            throw failure(archive, output)
+        }
+        let index = zip_file_add(archive, name, source, ZIP_FL_ENC_UTF_8)
+        guard index >= 0 else {
+            zip_source_free(source)
+            throw failure(archive, output)
+        }
+        // 1980-01-01, the earliest date that ZIP knows: the bytes must not depend on when they were made.
+        guard zip_set_file_compression(archive, UInt64(index), ZIP_CM_STORE, 0) == 0,
+            zip_file_set_dostime(archive, UInt64(index), 0, 0x21, 0) == 0
+        else { throw failure(archive, output) }
+    }
+
+    private static func failure(_ archive: OpaquePointer, _ output: AtomicFile) -> ArchiveError {
+        .cannotWrite(path: output.path, reason: String(cString: zip_strerror(archive)))
+    }
+}
+
+/// One array file, made while libzip reads it.
+private final class NpyStream {
+    private let header: [UInt8]
+    private let elements: RowMajorBytes
+    private let isWidened: Bool
+    private var piece: [UInt8] = []
+    private var pieceOffset = 0
+    private var position = 0
+
+    init(_ record: TensorRecord, _ elements: RowMajorBytes) {
+        header = NpyHeader.bytes(for: record)
+        self.elements = elements
+        isWidened = record.dtype == .bf16
+    }
+
+    var size: Int { header.count + elements.count * (isWidened ? 2 : 1) }
+
+    func open() {
+        piece = header
+        pieceOffset = 0
+        position = 0
+    }
+
+    func close() { piece = [] }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        if pieceOffset == piece.count {
+            guard position < elements.count else { return 0 }
+            piece = elements.piece(at: position)
+            position += piece.count
+            pieceOffset = 0
+            // A bfloat16 is the upper half of a float32.
+            if isWidened {
+                piece = stride(from: 0, to: piece.count, by: 2).flatMap { [0, 0, piece[$0], piece[$0 + 1]] }
+            }
+        }
+        let count = min(buffer.count, piece.count - pieceOffset)
+        buffer.copyBytes(from: piece[pieceOffset..<pieceOffset + count])
+        pieceOffset += count
+        return count
+    }
+}
+
+/// libzip's questions to an `NpyStream`.
+private func readNpy(
+    _ state: UnsafeMutableRawPointer?, _ data: UnsafeMutableRawPointer?, _ length: UInt64, _ command: zip_source_cmd_t
+) -> Int64 {
+    guard let state else { return -1 }
+    let stream = Unmanaged<NpyStream>.fromOpaque(state).takeUnretainedValue()
+    switch command {
+    case ZIP_SOURCE_OPEN:
+        stream.open()
+        return 0
+    case ZIP_SOURCE_READ:
+        guard !Task.isCancelled else { return -1 }
+        return Int64(stream.read(into: UnsafeMutableRawBufferPointer(start: data, count: Int(length))))
+    case ZIP_SOURCE_CLOSE:
+        stream.close()
+        return 0
+    case ZIP_SOURCE_STAT:
+        guard let status = data?.assumingMemoryBound(to: zip_stat_t.self) else { return -1 }
+        zip_stat_init(status)
+        status.pointee.size = UInt64(stream.size)
+        status.pointee.valid = UInt64(ZIP_STAT_SIZE)
+        return Int64(MemoryLayout<zip_stat_t>.size)
+    case ZIP_SOURCE_ERROR:
+        // Reading gives up when the work is cancelled, and fails in no other way.
+        data?.storeBytes(of: ZIP_ER_CANCELLED, as: Int32.self)
+        data?.storeBytes(of: 0, toByteOffset: 4, as: Int32.self)
+        return 8
+    case ZIP_SOURCE_FREE:
+        return 0
+    case ZIP_SOURCE_SUPPORTS:
+        return [
+            ZIP_SOURCE_OPEN, ZIP_SOURCE_READ, ZIP_SOURCE_CLOSE, ZIP_SOURCE_STAT, ZIP_SOURCE_ERROR, ZIP_SOURCE_FREE,
+        ].reduce(0) { $0 | 1 << Int64($1.rawValue) }
+    default:
+        return -1
+    }
+}
