@@ -70,7 +70,10 @@ struct DecoderTests {
         let fixtures = "Tests/ModelFilesTests/Fixtures/"
         let names =
             ["legacy_checkpoint.pt", "legacy_dtypes.pt", "legacy_views.pt", "zip_checkpoint.pt", "zip_dtypes.pt"]
-            + ["zip_module.pt", "zip_views.pt", "single.safetensors", "sharded/model.safetensors.index.json"]
+            + [
+                "zip_module.pt", "zip_views.pt", "single.safetensors", "sharded/model.safetensors.index.json",
+                "sharded",
+            ]
         return names.flatMap { name in
             Medium.allCases.map { Case(model: fixtures + name, medium: $0, bits: 8) }
         }

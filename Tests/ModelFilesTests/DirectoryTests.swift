@@ -94,6 +94,16 @@ struct DirectoryTests {
             model.notes.map { $0.split(separator: " ").dropFirst(2).first } == [".git", "loop", "pipe", "sub/.cache"])
     }
 
+    @Test func filesFromElsewhereAreNamed() throws {
+        let folder = try folder([("m.safetensors", "single.safetensors")])
+        try folder.write([1], "secret")
+        let link = "\(folder.path)/model/innocent"
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "../secret")
+        let model = try ModelFiles.open("\(folder.path)/model")
+        #expect(model.files.map(\.name) == ["innocent", "m.safetensors"])
+        #expect(model.notes.count == 1 && model.notes[0].contains("innocent") && model.notes[0].contains("outside"))
+    }
+
     @Test func aModelThatCannotBeReadIsCarriedAlong() throws {
         let folder = try folder([
             ("m.safetensors", "single.safetensors"), (Self.shards[2], "sharded/\(Self.shards[2])"), ("text.txt", nil),
@@ -117,7 +127,8 @@ struct DirectoryTests {
     }
 
     @Test func aFolderWithoutAModelIsAnError() throws {
-        let error = try #require(openingError("\(try folder([("config.json", nil)]).path)/model"))
+        let other = try folder([("config.json", nil)])
+        let error = try #require(openingError("\(other.path)/model"))
         #expect(error.contains("folder") && error.contains("model"))
         // Of a model that is damaged the message says what is wrong with it.
         let cut = try folder([])

@@ -3,7 +3,8 @@ import Glibc
 /// The regular files below a folder, by relative name.
 ///
 /// Links to files count as the files that they lead to: a model cache's snapshot consists of such links. Links to folders are
-/// not followed, so that no loop and no foreign tree is walked.
+/// not followed, so that no loop and no foreign tree is walked; a note names files that lie elsewhere, which someone who made the
+/// folder might have wanted to get hold of.
 struct FolderListing {
     /// Relative names with `/`, in order of their bytes.
     let files: [String]
@@ -25,6 +26,8 @@ struct FolderListing {
     init(_ root: String) throws(ModelFileError) {
         var files: [String] = []
         var leftOut: [String] = []
+        var outside: [String] = []
+        let own = try Self.ownFolders(root)
         var pending = [(folder: "", depth: 1)]
         while let (folder, depth) = pending.popLast() {
             guard depth <= Self.maximumDepth else {
@@ -36,6 +39,9 @@ struct FolderListing {
                 let name = folder.isEmpty ? entry : "\(folder)/\(entry)"
                 switch try Self.kind(of: "\(root)/\(name)") {
                 case .file: files.append(name)
+                case .linkToFile(let target):
+                    files.append(name)
+                    if !own.contains(where: target.hasPrefix) { outside.append(name) }
                 case .folder where Self.toolFolders.contains(entry): leftOut.append("\(name) (a tool's folder)")
                 case .folder: pending.append((name, depth + 1))
                 case .linkToFolder: leftOut.append("\(name) (a link to a folder)")
@@ -48,11 +54,29 @@ struct FolderListing {
             }
         }
         self.files = files.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-        notes = leftOut.sorted().map { "left out: \(shown($0))" }
+        notes =
+            leftOut.sorted().map { "left out: \(shown($0))" }
+            + outside.sorted().map { "carried along from outside the folder: \(shown($0)) (a link)" }
+    }
+
+    /// Where links may lead without a word: into the folder itself, and from a cache's snapshot to the cache's blobs.
+    private static func ownFolders(_ root: String) throws(ModelFileError) -> [String] {
+        let folder = try resolve(root)
+        let cache = folder.split(separator: "/", omittingEmptySubsequences: false)
+        guard cache.count > 3, cache[cache.count - 2] == "snapshots" else { return ["\(folder)/"] }
+        return ["\(folder)/", "\(cache.dropLast(2).joined(separator: "/"))/blobs/"]
+    }
+
+    private static func resolve(_ path: String) throws(ModelFileError) -> String {
+        guard let resolved = realpath(path, nil) else { throw .unreadable(path: path, reason: systemMessage()) }
+        defer { free(resolved) }
+        return String(cString: resolved)
     }
 
     private enum Kind {
         case file, folder, linkToFolder, other
+        /// With the path of the file itself.
+        case linkToFile(String)
     }
 
     private static func kind(of path: String) throws(ModelFileError) -> Kind {
@@ -63,10 +87,10 @@ struct FolderListing {
         guard !isLink || stat(path, &status) == 0 else {
             throw .unreadable(path: path, reason: "a link: \(systemMessage())")
         }
-        return switch status.st_mode & S_IFMT {
-        case S_IFREG: .file
-        case S_IFDIR: isLink ? .linkToFolder : .folder
-        default: .other
+        switch status.st_mode & S_IFMT {
+        case S_IFREG: return isLink ? .linkToFile(try resolve(path)) : .file
+        case S_IFDIR: return isLink ? .linkToFolder : .folder
+        default: return .other
         }
     }
 
