@@ -69,7 +69,9 @@ public struct ModelFile: Sendable {
     public let format: ModelFormatName
     /// The path it was opened by.
     public let path: String
-    /// The file of `path` first; for a sharded model its shards follow by name. Of a directory every file, by name.
+    /// The file of `path` first; for a sharded model its shards follow by name.
+    ///
+    /// Of a directory every file, by name.
     public let files: [Source]
     /// Every tensor under every name, in the format's own order (safetensors and raw: by place in the files).
     public let tensors: [TensorRecord]

@@ -36,8 +36,10 @@ public struct TensorRecord: Hashable, Sendable {
     /// elements do not fill the extent one after another (gaps, an expanded dimension, a pending negation): such a tensor
     /// cannot be replaced through its extent.
     public var memoryOrder: [Int]?
-    /// Elements from one index to the next in each dimension, for a view that ``memoryOrder`` cannot describe: its first
-    /// element is the extent's first. Nil everywhere else, and where the elements are not the tensor's values as they stand.
+    /// Elements from one index to the next in each dimension, for a view that ``memoryOrder`` cannot describe.
+    ///
+    /// Its first element is the extent's first. Nil everywhere else, and where the elements are not the tensor's values as
+    /// they stand (a pending negation).
     public var strides: [Int]?
     /// The kind of its layer when the file says so: "fc", "conv", "depthwise", "lstm", "gru" or "embedding".
     public var kindHint: String?

@@ -39,7 +39,12 @@ struct MistakeTests {
     ]
 
     private static let failures = [
-        Mistake("pack missing.bin", 66, "missing.bin"), Mistake("pack .", 66, "."),
+        Mistake("pack missing.bin", 66, "missing.bin"), Mistake("pack /dev/null", 66, "/dev/null"),
+        Mistake("pack . -o x.wcz", 65, "nan.safetensors:odd?name", "nan"), Mistake("pack missing/", 66, "missing/"),
+        Mistake("pack . -o x.wcz --layout notes.txt", 65, "layout", "folder"), Mistake("unpack .", 66, "."),
+        Mistake("unpack model.wcz --to npz -o notes.txt", 73, "notes.txt", "--force"),
+        Mistake("unpack model.wcz --to npz -o nofolder/x", 73, "nofolder"),
+        Mistake("unpack damaged.wcz --to safetensors", 65, "damaged.wcz"),
         Mistake("pack notes.txt", 65, "notes.txt"),
         Mistake("pack empty", 65, "empty"), Mistake("pack model.wcz -o x.wcz", 65, "model.wcz"),
         Mistake("pack model.safetensors -o model.wcz", 73, "model.wcz", "--force"),

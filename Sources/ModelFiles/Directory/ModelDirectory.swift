@@ -98,9 +98,11 @@ enum ModelDirectory {
                 claimed.formUnion(member.places)
                 members.append(member)
             } catch {
-                // A checkpoint of other things than tensors is no model that fails.
-                if case .noTensors = error { continue }
-                failures.append((place, error))
+                switch error {
+                // A checkpoint of other things than tensors, or another kind of ZIP, is no model that fails.
+                case .noTensors, .notAModel: continue
+                default: failures.append((place, error))
+                }
             }
         }
         members.sort { $0.places[0] < $1.places[0] }
