@@ -105,7 +105,7 @@ enum ModelDirectory {
                 }
             }
         }
-        members.sort { $0.places[0] < $1.places[0] }
+        members.sort { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
         let unclaimed = failures.filter { !claimed.contains($0.place) }.sorted { $0.place < $1.place }
         return (members, unclaimed.map { (files[$0.place].name, $0.error) })
     }
@@ -117,8 +117,8 @@ enum ModelDirectory {
         let name = files[place].name
         let folder = name.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(name[...$0]) } ?? ""
         let model = try format.open(files[place].file)
-        var own = [place]
-        for source in model.files.dropFirst() {
+        var own: [Int] = []
+        for source in model.files {
             guard let place = places[Array((folder + source.name).utf8)] else {
                 throw .unreadable(path: source.file.path, reason: "expected among the folder's files, found left out")
             }
