@@ -43,7 +43,7 @@ public struct TensorRecord: Hashable, Sendable {
     public var strides: [Int]?
     /// The kind of its layer when the file says so: "fc", "conv", "depthwise", "lstm", "gru" or "embedding".
     public var kindHint: String?
-    /// Whose axis and gate order the tensor follows when the file says so: "pytorch", "onnx", "keras" or "tflite".
+    /// Whose axis and gate order the tensor follows when the file says so: "pytorch", "onnx", "keras", "transposed" or "tflite".
     public var conventionHint: String?
 
     public init(

@@ -25,7 +25,8 @@ struct Layout: Sendable, CustomTestStringConvertible {
                             for d in 1...2 {
                                 all.append(Layout(kind: kind, convention: convention, shape: [d, stacked, b]))
                             }
-                        case .keras: all.append(Layout(kind: kind, convention: convention, shape: [b, stacked]))
+                        case .keras, .transposed:
+                            all.append(Layout(kind: kind, convention: convention, shape: [b, stacked]))
                         }
                     }
                     for k in 1...3 {
@@ -153,6 +154,14 @@ struct Layout: Sendable, CustomTestStringConvertible {
                 [12, 13, 14, 18, 19, 20],
                 [15, 16, 17, 21, 22, 23],
             ])
+    }
+
+    @Test func transposedConvolutionsGiveThePictureOfPlainOnes() throws {
+        // The first two dimensions of [2, 3, 1, 2] exchanged: weight (in 1, out 0) is memory's fourth pair.
+        let tiling = Tiling(image: try LayerGeometry(kind: .conv, shape: [2, 3, 1, 2], convention: .transposed))
+        #expect(picture(tiling) == [[0, 1, 6, 7], [2, 3, 8, 9], [4, 5, 10, 11]])
+        let plain = Tiling(image: try LayerGeometry(kind: .conv, shape: [3, 2, 1, 2]))
+        #expect(picture(plain) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]])
     }
 
     @Test("claim 6: an FC layer is cut into blocks (Bin, Bout), each a frame")

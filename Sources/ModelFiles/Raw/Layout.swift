@@ -13,7 +13,7 @@ import FoundationEssentials
 /// - `shape`: required, outermost size first; `[]` is a scalar.
 /// - `dtype`: a safetensors name; F32 when absent. Elements are little-endian.
 /// - `kind`: `fc`, `conv`, `depthwise`, `lstm`, `gru` or `embedding`; told from name and shape when absent.
-/// - `convention`: whose axis and gate order, `pytorch`, `onnx` or `keras`.
+/// - `convention`: whose axis and gate order, `pytorch`, `onnx`, `keras` or `transposed` (PyTorch's ConvTranspose).
 /// - `offset`: bytes from the start of the file; when absent, where the tensor before it ends.
 ///
 /// Other keys are ignored. Bytes that no tensor covers stay as they are; tensors may share bytes.
@@ -21,7 +21,7 @@ struct Layout {
     let tensors: [TensorRecord]
 
     static let kinds = ["fc", "conv", "depthwise", "lstm", "gru", "embedding"]
-    static let conventions = ["pytorch", "onnx", "keras"]
+    static let conventions = ["pytorch", "onnx", "keras", "transposed"]
 
     /// Reads a layout for a file of weights.
     ///

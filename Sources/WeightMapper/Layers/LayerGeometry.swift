@@ -109,7 +109,11 @@ public struct LayerGeometry: Hashable, Sendable {
                 throw .shape(kind: kind, shape: shape, expected: "3 to 5 dimensions")
             }
             let kernel: [Role] = [.kernelZ, .kernelY, .kernelX].suffix(rank - 2)
-            return single(convention == .keras ? kernel + [.input, .output] : [.output, .input] + kernel)
+            return switch convention {
+            case .keras: single(kernel + [.input, .output])
+            case .transposed: single([.input, .output] + kernel)
+            case .pytorch, .onnx: single([.output, .input] + kernel)
+            }
         case .depthwise:
             guard (3...5).contains(rank), convention == .keras || shape[1] == 1 else {
                 throw .shape(kind: kind, shape: shape, expected: "3 to 5 dimensions, one input to each channel")
@@ -118,10 +122,11 @@ public struct LayerGeometry: Hashable, Sendable {
             return single(convention == .keras ? kernel + [.group, .output] : [.group, .input] + kernel)
         case .lstm, .gru:
             let gates = kind.gates
-            let stacked = convention == .keras ? rank - 1 : rank - 2
+            let stacked = convention == .keras || convention == .transposed ? rank - 1 : rank - 2
             guard rank == (convention == .onnx ? 3 : 2), shape[stacked] % gates == 0 else {
                 let form = [
                     "pytorch": "[\(gates) * H, I]", "onnx": "[D, \(gates) * H, I]", "keras": "[I, \(gates) * H]",
+                    "transposed": "[I, \(gates) * H]",
                 ]
                 throw .shape(kind: kind, shape: shape, expected: form[convention.rawValue] ?? "")
             }
@@ -129,7 +134,7 @@ public struct LayerGeometry: Hashable, Sendable {
             switch convention {
             case .pytorch: return [gate, [Axis(.input, shape[1])]]
             case .onnx: return [[Axis(.direction, shape[0])], gate, [Axis(.input, shape[2])]]
-            case .keras: return [[Axis(.input, shape[0])], gate]
+            case .keras, .transposed: return [[Axis(.input, shape[0])], gate]
             }
         }
     }

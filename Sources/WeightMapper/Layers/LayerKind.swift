@@ -31,4 +31,7 @@ public enum LayoutConvention: String, Sendable, Codable, CaseIterable {
     case onnx
     /// `[Nin, Nout]`, `[(Kz,) Ky, Kx, Nfin, Nfout]`, depthwise `[Ky, Kx, C, M]`, recurrent `[I, gates * H]`.
     case keras
+    /// PyTorch's with input and output exchanged, as its ConvTranspose has them: `[Nin, Nout]`, `[Nfin, Nfout, (Kz,) Ky, Kx]`,
+    /// recurrent `[I, gates * H]`.
+    case transposed
 }
