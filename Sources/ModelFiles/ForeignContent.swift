@@ -6,11 +6,14 @@ enum ForeignContent {
             for model in models where bytes.starts(with: model.signature, at: model.offset) {
                 return .unsupported(path: file.path, found: model.found, advice: model.advice)
             }
-            if isONNX(bytes) { return .unsupported(path: file.path, found: "an ONNX model", advice: nil) }
             for other in others where bytes.starts(with: other.signature, at: other.offset) {
                 return .notAModel(path: file.path, found: other.found)
             }
-            return isText(bytes) ? .notAModel(path: file.path, found: "a text file") : nil
+            guard isText(bytes) else { return nil }
+            return isONNXText(bytes)
+                ? .unsupported(
+                    path: file.path, found: "an ONNX model as text", advice: "save it in binary form with onnx.save")
+                : .notAModel(path: file.path, found: "a text file")
         }
     }
 
@@ -34,6 +37,9 @@ enum ForeignContent {
         Signature("a NumPy array (.npy)", [0x93] + Array("NUMPY".utf8)),
         Signature("an HDF5 file (Keras .h5)", [0x89] + Array("HDF\r\n".utf8) + [0x1a, 0x0a]),
         Signature("a TensorFlow Lite model", Array("TFL3".utf8), at: 4),
+        Signature(
+            "an ONNX Runtime model (.ort)", Array("ORTM".utf8), at: 4, advice: "pack the .onnx file that it was made of"
+        ),
         Signature(
             "a tar archive (PyTorch before 0.1.10 wrote such)", Array("ustar".utf8), at: 257,
             advice: "if it is a checkpoint, load it with PyTorch and save it again"),
@@ -60,38 +66,10 @@ enum ForeignContent {
         Signature("a Python pickle without a PyTorch checkpoint", [0x80, 0x05]),
     ]
 
-    /// Whether the bytes are a protocol buffer with the fields of ONNX's `ModelProto`.
-    ///
-    /// There is no signature: the top-level fields are followed, from `ir_version` to beyond `graph` (field 7), which a
-    /// truncated file may not hold whole.
-    private static func isONNX(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        guard bytes.first == 0x08 else { return false }
-        var offset = 0
-        func varint() -> UInt64? {
-            var value: UInt64 = 0
-            for shift in stride(from: UInt64(0), to: 64, by: 7) {
-                guard offset < bytes.count else { return nil }
-                let byte = bytes[offset]
-                offset += 1
-                value |= UInt64(byte & 0x7f) << shift
-                if byte < 0x80 { return value }
-            }
-            return nil
-        }
-        while offset < bytes.count {
-            guard let tag = varint(), (1...26).contains(tag >> 3) else { return false }
-            switch tag & 7 {
-            case 0:
-                guard varint() != nil else { return false }
-            case 2:
-                guard let length = varint() else { return false }
-                if tag >> 3 == 7 { return length > 0 }
-                guard length <= UInt64(bytes.count - offset) else { return false }
-                offset += Int(length)
-            default: return false
-            }
-        }
-        return false
+    /// Whether text names the first field of an ONNX model, in the forms of protocol buffers, of JSON or of onnx.printer.
+    private static func isONNXText(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        let head = String(decoding: bytes.prefix(512), as: UTF8.self)
+        return ["ir_version:", "\"irVersion\":", "\"ir_version\":"].contains { head.contains($0) }
     }
 
     private static func isText(_ bytes: UnsafeRawBufferPointer) -> Bool {

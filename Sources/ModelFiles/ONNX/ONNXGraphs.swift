@@ -1,0 +1,212 @@
+/// The graphs of an ONNX model, walked where they lie: nodes, tensors, and the messages around them.
+///
+/// Graphs nest (branches of If, bodies of Loop and Scan) and functions hold nodes of their own; each is a scope of names.
+/// What a tensor holds is not read, so that a model of any size takes memory for its structure only.
+struct ONNXGraphs {
+    /// A graph or function, in which names have a meaning.
+    struct Scope {
+        /// The graph around it, whose names it sees too; none for the main graph and functions.
+        let parent: Int?
+        /// What its tensors' names begin with.
+        let prefix: String
+        /// Names that it defines: inputs, initializers, outputs of its nodes.
+        var defined: Set<String> = []
+    }
+
+    /// An operator's node, with the attributes that say how it reads its weights.
+    struct Node {
+        let scope: Int
+        let message: ONNXNodeProto
+        var integers: [String: [Int64]] = [:]
+
+        /// Whether it is the operator `name` of ONNX itself.
+        var isStandard: Bool { message.domain.isEmpty || message.domain == "ai.onnx" }
+    }
+
+    struct Function {
+        let scope: Int
+        let message: ONNXFunctionProto
+    }
+
+    /// A message whose length changes with that of what it holds.
+    struct Enclosure {
+        /// The message it lies in; none for those of the model itself.
+        let parent: Int?
+        let length: Range<Int>
+        let content: Range<Int>
+    }
+
+    private(set) var scopes: [Scope] = []
+    private(set) var nodes: [Node] = []
+    private(set) var functions: [Function] = []
+    private(set) var tensors: [ONNXTensor] = []
+    /// In the order of their first bytes, so that each comes after the one around it.
+    private(set) var enclosures: [Enclosure] = []
+
+    private let bytes: UnsafeRawBufferPointer
+    private let path: String
+    /// How many tensors asked for a name.
+    private var names: [String: Int] = [:]
+    private var nameBytes = 0
+
+    /// Nested messages that protocol buffer libraries take are 100, and a graph is three of them: graph, node, attribute.
+    private static let deepest = 32
+
+    /// Attributes that say how operators read weights.
+    private static let readingAttributes: Set = ["axis", "axes", "group", "perm", "transA", "transB"]
+
+    /// Walks a model.
+    ///
+    /// - Parameters:
+    ///   - bytes: the file, valid during the call.
+    ///   - path: named in errors.
+    /// - Throws: ``ModelFileError`` where the file breaks the rules of protocol buffers or of ONNX.
+    init(_ bytes: UnsafeRawBufferPointer, path: String) throws(ModelFileError) {
+        self.bytes = bytes
+        self.path = path
+        var fields = ProtobufFields(bytes, 0..<bytes.count, path: path)
+        var graphs = 0
+        var hasOperators = false
+        while let field = try fields.next() {
+            guard field.isDelimited else { continue }
+            switch field.number {
+            case 7:
+                graphs += 1
+                guard graphs == 1 else { throw damaged("ONNX model", "one graph", "a second one") }
+                scopes.append(Scope(parent: nil, prefix: ""))
+                try graph(field.content, scope: scopes.count - 1, in: enclose(field, in: nil), depth: 1)
+            case 8: hasOperators = true
+            case 25: try function(field)
+            default: break
+            }
+        }
+        guard graphs == 1 else { throw damaged("ONNX model", "a graph", "none") }
+        guard hasOperators else { throw damaged("ONNX model", "operator sets after its graph", "none") }
+    }
+
+    private mutating func graph(
+        _ range: Range<Int>, scope: Int, in enclosure: Int, depth: Int
+    ) throws(ModelFileError) {
+        guard depth <= Self.deepest else {
+            throw damaged("ONNX graph", "at most \(Self.deepest) nested graphs", "more")
+        }
+        var fields = ProtobufFields(bytes, range, path: path)
+        while let field = try fields.next() {
+            guard field.isDelimited else { continue }
+            switch field.number {
+            case 1: try node(field, scope: scope, in: enclosure, depth: depth)
+            case 5:
+                let header: ONNXTensorProto = try decodeMessage(bytes, field.content, path: path)
+                try tensor(
+                    field, header, name: header.name, value: (scope, header.name), isInitializer: true, scope: scope,
+                    in: enclosure)
+                scopes[scope].defined.insert(header.name)
+            case 11:
+                let input: ONNXValueInfoProto = try decodeMessage(bytes, field.content, path: path)
+                scopes[scope].defined.insert(input.name)
+            default: break
+            }
+        }
+    }
+
+    private mutating func function(_ field: ProtobufFields.Field) throws(ModelFileError) {
+        let message: ONNXFunctionProto = try decodeMessage(bytes, field.content, path: path)
+        let label = message.domain.isEmpty ? message.name : "\(message.domain).\(message.name)"
+        scopes.append(Scope(parent: nil, prefix: Self.label(label), defined: Set(message.input)))
+        let scope = scopes.count - 1
+        functions.append(Function(scope: scope, message: message))
+        let enclosure = enclose(field, in: nil)
+        var fields = ProtobufFields(bytes, field.content, path: path)
+        while let inner = try fields.next() {
+            if inner.number == 7, inner.isDelimited { try node(inner, scope: scope, in: enclosure, depth: 1) }
+        }
+    }
+
+    private mutating func node(
+        _ field: ProtobufFields.Field, scope: Int, in enclosure: Int, depth: Int
+    ) throws(ModelFileError) {
+        let message: ONNXNodeProto = try decodeMessage(bytes, field.content, path: path)
+        scopes[scope].defined.formUnion(message.output)
+        let index = nodes.count
+        nodes.append(Node(scope: scope, message: message))
+        let own = enclose(field, in: enclosure)
+        var fields = ProtobufFields(bytes, field.content, path: path)
+        while let inner = try fields.next() {
+            if inner.number == 5, inner.isDelimited { try attribute(inner, of: index, in: own, depth: depth) }
+        }
+    }
+
+    private mutating func attribute(
+        _ field: ProtobufFields.Field, of node: Int, in enclosure: Int, depth: Int
+    ) throws(ModelFileError) {
+        let message: ONNXAttributeProto = try decodeMessage(bytes, field.content, path: path)
+        if Self.readingAttributes.contains(message.name) {
+            nodes[node].integers[message.name] = message.ints.isEmpty ? [message.i] : message.ints
+        }
+        let scope = nodes[node].scope
+        let operation = nodes[node].message
+        let own = enclose(field, in: enclosure)
+        let label = operation.name.isEmpty ? operation.output.first ?? operation.opType : operation.name
+        var counts: [Int: Int] = [:]
+        var fields = ProtobufFields(bytes, field.content, path: path)
+        while let inner = try fields.next() {
+            guard inner.isDelimited, [5, 6, 10, 11].contains(inner.number) else { continue }
+            let place = counts[inner.number, default: 0]
+            counts[inner.number] = place + 1
+            guard place == 0 || inner.number > 6 else {
+                throw damaged("ONNX attribute \(quoted(message.name))", "one value", "a second one")
+            }
+            let part = inner.number > 6 ? "\(message.name)[\(place)]" : message.name
+            if inner.number == 6 || inner.number == 11 {
+                let prefix = scopes[scope].prefix + Self.label(label) + Self.label(part)
+                scopes.append(Scope(parent: scope, prefix: prefix))
+                try graph(inner.content, scope: scopes.count - 1, in: enclose(inner, in: own), depth: depth + 1)
+                continue
+            }
+            let header: ONNXTensorProto = try decodeMessage(bytes, inner.content, path: path)
+            if operation.opType == "Constant", nodes[node].isStandard, let output = operation.output.first {
+                try tensor(inner, header, name: output, value: (scope, output), scope: scope, in: own)
+            } else {
+                try tensor(inner, header, name: "\(label)/\(part)", value: nil, scope: scope, in: own)
+            }
+        }
+    }
+
+    private mutating func tensor(
+        _ field: ProtobufFields.Field, _ header: ONNXTensorProto, name: String, value: (scope: Int, name: String)?,
+        isInitializer: Bool = false, scope: Int, in enclosure: Int
+    ) throws(ModelFileError) {
+        let wanted = scopes[scope].prefix + (name.isEmpty ? "unnamed" : name)
+        var unique = wanted
+        while let others = names[unique] {
+            let copies = names[wanted, default: others] + 1
+            names[wanted] = copies
+            unique = "\(wanted)#\(copies)"
+        }
+        names[unique] = 1
+        // Deep graphs would otherwise make a small file's names take any amount of memory.
+        nameBytes += unique.utf8.count
+        guard nameBytes <= max(1 << 26, bytes.count) else {
+            throw damaged("ONNX tensors", "names of at most \(max(1 << 26, bytes.count)) bytes", "more")
+        }
+        let own = enclose(field, in: enclosure)
+        tensors.append(
+            try ONNXTensor(
+                bytes, field.content, header, name: unique, value: value, isInitializer: isInitializer, enclosure: own,
+                path: path))
+    }
+
+    private mutating func enclose(_ field: ProtobufFields.Field, in parent: Int?) -> Int {
+        enclosures.append(Enclosure(parent: parent, length: field.length, content: field.content))
+        return enclosures.count - 1
+    }
+
+    /// A part of a prefix; of a long name the end, since exporters repeat the beginning.
+    private static func label(_ name: String) -> String {
+        name.utf8.count <= 128 ? name + "/" : "…\(String(name.unicodeScalars.suffix(30)))/"
+    }
+
+    private func damaged(_ part: String, _ expected: String, _ found: String) -> ModelFileError {
+        .malformed(path: path, part: part, expected: expected, found: found)
+    }
+}

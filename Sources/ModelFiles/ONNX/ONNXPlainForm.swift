@@ -1,0 +1,142 @@
+import Glibc
+
+/// Writes a model in which tensors whose values are numbers, apart or of odd widths, hold them as bytes in `raw_data`.
+///
+/// Such tensors are no runs of elements that could be replaced. Both forms mean the same to every reader of ONNX; all other
+/// fields, unknown ones too, are copied as they are, and only the lengths of the messages around are renewed.
+struct ONNXPlainForm {
+    /// Bytes of the original that give way to others.
+    private struct Edit {
+        let range: Range<Int>
+        let replacement: Replacement
+    }
+
+    private enum Replacement {
+        case bytes([UInt8])
+        /// The values of the tensor with this number as a `raw_data` field.
+        case values(Int)
+    }
+
+    private let bytes: UnsafeRawBufferPointer
+    private let path: String
+    private let tensors: [ONNXTensor]
+    private let edits: [Edit]
+
+    /// Plans the plain form of a model.
+    ///
+    /// - Parameters:
+    ///   - graphs: the model's.
+    ///   - bytes: its file, valid as long as this is used.
+    ///   - path: named in errors.
+    init(_ graphs: ONNXGraphs, _ bytes: UnsafeRawBufferPointer, path: String) {
+        self.bytes = bytes
+        self.path = path
+        tensors = graphs.tensors.filter(\.needsPlainForm)
+        var edits: [Edit] = []
+        var growth = [Int](repeating: 0, count: graphs.enclosures.count)
+        for (index, tensor) in tensors.enumerated() {
+            let end = graphs.enclosures[tensor.enclosure].content.upperBound
+            let size = tensor.size ?? 0
+            edits += tensor.numberFields.map { Edit(range: $0, replacement: .bytes([])) }
+            edits.append(Edit(range: end..<end, replacement: .values(index)))
+            growth[tensor.enclosure] += Self.header(size).count + size
+            growth[tensor.enclosure] -= tensor.numberFields.reduce(0) { $0 + $1.count }
+        }
+        // Messages come after those around them, so that backwards each growth is complete when it is passed on.
+        for index in graphs.enclosures.indices.reversed() where growth[index] != 0 {
+            let enclosure = graphs.enclosures[index]
+            let length = varintBytes(UInt64(enclosure.content.count + growth[index]))
+            edits.append(Edit(range: enclosure.length, replacement: .bytes(length)))
+            if let parent = enclosure.parent { growth[parent] += growth[index] + length.count - enclosure.length.count }
+        }
+        self.edits = edits.sorted {
+            ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
+        }
+    }
+
+    /// Writes the plain form to a file.
+    func write(to descriptor: Int32) throws(ModelFileError) {
+        let output = Output(descriptor: descriptor, path: path)
+        var position = 0
+        for edit in edits {
+            try output.write(UnsafeRawBufferPointer(rebasing: bytes[position..<edit.range.lowerBound]))
+            position = edit.range.upperBound
+            switch edit.replacement {
+            case .bytes(let bytes): try output.write(bytes)
+            case .values(let index): try writeValues(of: tensors[index], to: output)
+            }
+        }
+        try output.write(UnsafeRawBufferPointer(rebasing: bytes[position...]))
+    }
+
+    /// Tag and length of a `raw_data` field.
+    private static func header(_ size: Int) -> [UInt8] { [9 << 3 | 2] + varintBytes(UInt64(size)) }
+
+    private func writeValues(of tensor: ONNXTensor, to output: Output) throws(ModelFileError) {
+        guard case .numbers(let number, let ranges) = tensor.values, let size = tensor.size else { return }
+        try output.write(Self.header(size))
+        var written = 0
+        var buffer: [UInt8] = []
+        func flush(_ limit: Int) throws(ModelFileError) {
+            guard buffer.count > limit else { return }
+            try output.write(buffer)
+            written += buffer.count
+            buffer.removeAll(keepingCapacity: true)
+        }
+        for range in ranges {
+            if number == 5 {
+                try forEachNumber(bytes, range, path: path) { (value) throws(ModelFileError) in
+                    guard let word = UInt16(exactly: value) else {
+                        throw .invalidTensor(
+                            path: path, tensor: tensor.name, expected: "numbers of 16 bits", found: "\(value)")
+                    }
+                    buffer.append(UInt8(truncatingIfNeeded: word))
+                    buffer.append(UInt8(truncatingIfNeeded: word >> 8))
+                    try flush(1 << 16)
+                }
+            } else {
+                // float_data and double_data hold little-endian elements already, in several runs or one a field.
+                var fields = ProtobufFields(bytes, range, path: path)
+                while let field = try fields.next() {
+                    buffer += bytes[field.content]
+                    try flush(1 << 16)
+                }
+            }
+        }
+        try flush(0)
+        guard written == size else {
+            throw .invalidTensor(
+                path: path, tensor: tensor.name, expected: "\(size) bytes of values", found: "\(written)")
+        }
+    }
+}
+
+/// A file that is written from its beginning.
+private struct Output {
+    let descriptor: Int32
+    let path: String
+
+    func write(_ bytes: [UInt8]) throws(ModelFileError) {
+        // Typed errors do not pass through the array's own closure.
+        let failure: ModelFileError? = bytes.withUnsafeBytes { bytes in
+            do throws(ModelFileError) {
+                try write(bytes)
+                return nil
+            } catch { return error }
+        }
+        if let failure { throw failure }
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws(ModelFileError) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = Glibc.write(
+                descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, min(rest.count, 1 << 20))
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                throw .unreadable(path: path, reason: "its plain form cannot be written: \(systemMessage())")
+            }
+            rest = rest.dropFirst(count)
+        }
+    }
+}
