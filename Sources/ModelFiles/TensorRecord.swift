@@ -41,7 +41,8 @@ public struct TensorRecord: Hashable, Sendable {
     /// Its first element is the extent's first. Nil everywhere else, and where the elements are not the tensor's values as
     /// they stand (a pending negation).
     public var strides: [Int]?
-    /// The kind of its layer when the file says so: "fc", "conv", "depthwise", "lstm", "gru" or "embedding".
+    /// The kind of its layer when the file says so: "fc", "conv", "depthwise", "lstm", "gru" or "embedding";
+    /// "vector" for biases and states that have a matrix's rank but are none.
     public var kindHint: String?
     /// Whose axis and gate order the tensor follows when the file says so: "pytorch", "onnx", "keras", "transposed" or "tflite".
     public var conventionHint: String?

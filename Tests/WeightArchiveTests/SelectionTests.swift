@@ -21,6 +21,7 @@ struct SelectionTests {
     @Test func reasonsForKeepingAreTold() throws {
         let model = Safetensors([
             .weights("w", [32, 32]), .weights("small", [31, 33]), .weights("vector", [2048]),
+            .weights("scale", [1, 1100, 1, 1]), .weights("lstm.bias", [1, 1024]), .weights("pointwise", [64, 32, 1]),
             .weights("model.optimizer.0.exp_avg", [64, 64]), .weights("state.exp_avg.w", [64, 64]),
             .weights("state.0.exp_avg", [64, 64]), .weights("optimizer_states.0.x", [64, 64]),
             .weights("optimal_transport.weight", [64, 64]),
@@ -30,7 +31,8 @@ struct SelectionTests {
         let planned = try plan(model)
         #expect(
             planned.mapValues(\.kept) == [
-                "w": nil, "small": .small, "vector": .vector, "model.optimizer.0.exp_avg": .optimizer,
+                "w": nil, "small": .small, "vector": .vector, "scale": .vector, "lstm.bias": .vector,
+                "pointwise": nil, "model.optimizer.0.exp_avg": .optimizer,
                 "state.exp_avg.w": .optimizer, "state.0.exp_avg": .optimizer, "optimizer_states.0.x": .optimizer,
                 "optimal_transport.weight": nil, "ids": .type, "f8": .type,
             ])

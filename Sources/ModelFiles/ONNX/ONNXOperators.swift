@@ -25,6 +25,8 @@ extension ONNXReadings {
         case ("LSTM", 1), ("LSTM", 2): return recurrent("lstm", gates: 4, view, shape)
         case ("GRU", 1), ("GRU", 2): return recurrent("gru", gates: 3, view, shape)
         case ("RNN", 1), ("RNN", 2): return recurrent("fc", gates: 1, view, shape)
+        case ("LSTM", 3), ("LSTM", 5...7), ("GRU", 3), ("GRU", 5), ("RNN", 3), ("RNN", 5):
+            return Reading(kind: "vector", convention: "onnx")
         case ("Gather", 0):
             let axis = node.integers["axis"]?.first ?? 0
             guard axis == 0 || axis == -2, shape.count == 2, view.axes == [0, 1] else { return nil }

@@ -8,7 +8,7 @@ public enum KeepReason: String, Sendable, Codable {
     case type
     /// Fewer than 1,024 elements.
     case small
-    /// One dimension only: biases, normalization.
+    /// One dimension only, whatever the rank: biases, normalization.
     case vector
     /// Moments and averages of an optimizer: no weights, and a rounded one spoils training.
     case optimizer
@@ -75,7 +75,7 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
                 nil
             } else if isOptimizerState(record.name) {
                 .optimizer
-            } else if record.shape.count < 2, model.format != .raw || model.tensors.count > 1 {
+            } else if isVector(record), model.format != .raw || model.tensors.count > 1 {
                 .vector
             } else if record.count < smallestPacked {
                 .small
@@ -108,6 +108,11 @@ private func defaultBits(_ tensor: SelectedTensor, _ model: ModelFile, _ options
     let most = options.codec.flatMap { try? CodecRegistry.codec($0) }?.description.bitDepths.upperBound ?? 12
     return bitsThatResolve(
         TensorWeights<Float>(model, tensor.record).channels(1024, of: geometry), atLeast: 8, atMost: min(most, 12))
+}
+
+/// Whether a tensor has one dimension, beside such of one element, or is a vector for each direction of a recurrent layer.
+private func isVector(_ record: TensorRecord) -> Bool {
+    record.shape.count { $0 != 1 } < 2 || record.kindHint == "vector"
 }
 
 /// Whether a tensor lies in what checkpoints call their optimizer's state, or is one of its moments.
