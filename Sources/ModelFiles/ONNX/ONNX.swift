@@ -11,7 +11,7 @@ enum ONNX: ModelFormat {
             let graphs = try ONNXGraphs(bytes, path: file.path)
             let apart = graphs.tensors.filter(\.needsPlainForm).map(\.name)
             guard !apart.isEmpty else { return (try describe(graphs, bytes, of: file, originalSize: file.size), nil) }
-            let plain = ONNXPlainForm(graphs, bytes, path: file.path)
+            let plain = ONNXPlainForm(graphs, of: file, bytes)
             let mapped = try MappedFile.temporary(for: file.path) { (descriptor) throws(ModelFileError) in
                 try plain.write(to: descriptor)
             }

@@ -17,6 +17,7 @@ struct ONNXPlainForm {
         case values(Int)
     }
 
+    private let file: MappedFile
     private let bytes: UnsafeRawBufferPointer
     private let path: String
     private let tensors: [ONNXTensor]
@@ -26,11 +27,12 @@ struct ONNXPlainForm {
     ///
     /// - Parameters:
     ///   - graphs: the model's.
-    ///   - bytes: its file, valid as long as this is used.
-    ///   - path: named in errors.
-    init(_ graphs: ONNXGraphs, _ bytes: UnsafeRawBufferPointer, path: String) {
+    ///   - file: its file.
+    ///   - bytes: the file's bytes, valid as long as this is used.
+    init(_ graphs: ONNXGraphs, of file: MappedFile, _ bytes: UnsafeRawBufferPointer) {
+        self.file = file
         self.bytes = bytes
-        self.path = path
+        path = file.path
         tensors = graphs.tensors.filter(\.needsPlainForm)
         var edits: [Edit] = []
         var growth = [Int](repeating: 0, count: graphs.enclosures.count)
@@ -59,14 +61,23 @@ struct ONNXPlainForm {
         let output = Output(descriptor: descriptor, path: path)
         var position = 0
         for edit in edits {
-            try output.write(UnsafeRawBufferPointer(rebasing: bytes[position..<edit.range.lowerBound]))
+            try copy(position..<edit.range.lowerBound, to: output)
             position = edit.range.upperBound
             switch edit.replacement {
             case .bytes(let bytes): try output.write(bytes)
             case .values(let index): try writeValues(of: tensors[index], to: output)
             }
         }
-        try output.write(UnsafeRawBufferPointer(rebasing: bytes[position...]))
+        try copy(position..<bytes.count, to: output)
+    }
+
+    /// Copies bytes of the original, a mebibyte at a time: pages that were read are given back.
+    private func copy(_ range: Range<Int>, to output: Output) throws(ModelFileError) {
+        for start in stride(from: range.lowerBound, to: range.upperBound, by: 1 << 20) {
+            let piece = start..<min(start + (1 << 20), range.upperBound)
+            try output.write(UnsafeRawBufferPointer(rebasing: bytes[piece]))
+            file.release(piece)
+        }
     }
 
     /// Tag and length of a `raw_data` field.
@@ -77,33 +88,37 @@ struct ONNXPlainForm {
         try output.write(Self.header(size))
         var written = 0
         var buffer: [UInt8] = []
-        func flush(_ limit: Int) throws(ModelFileError) {
+        var released = 0
+        func flush(_ limit: Int, upTo end: Int) throws(ModelFileError) {
             guard buffer.count > limit else { return }
             try output.write(buffer)
             written += buffer.count
             buffer.removeAll(keepingCapacity: true)
+            file.release(released..<end)
+            released = end
         }
         for range in ranges {
+            released = range.lowerBound
             if number == 5 {
-                try forEachNumber(bytes, range, path: path) { (value) throws(ModelFileError) in
+                try forEachNumber(bytes, range, path: path) { (value, end) throws(ModelFileError) in
                     guard let word = UInt16(exactly: value) else {
                         throw .invalidTensor(
                             path: path, tensor: tensor.name, expected: "numbers of 16 bits", found: "\(value)")
                     }
                     buffer.append(UInt8(truncatingIfNeeded: word))
                     buffer.append(UInt8(truncatingIfNeeded: word >> 8))
-                    try flush(1 << 16)
+                    try flush(1 << 16, upTo: end)
                 }
             } else {
                 // float_data and double_data hold little-endian elements already, in several runs or one a field.
                 var fields = ProtobufFields(bytes, range, path: path)
                 while let field = try fields.next() {
                     buffer += bytes[field.content]
-                    try flush(1 << 16)
+                    try flush(1 << 16, upTo: field.range.upperBound)
                 }
             }
+            try flush(0, upTo: range.upperBound)
         }
-        try flush(0)
         guard written == size else {
             throw .invalidTensor(
                 path: path, tensor: tensor.name, expected: "\(size) bytes of values", found: "\(written)")

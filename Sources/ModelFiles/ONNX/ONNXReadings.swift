@@ -150,7 +150,7 @@ struct ONNXReadings {
         case .numbers(_, let ranges):
             var numbers: [Int64] = []
             for range in ranges {
-                try forEachNumber(bytes, range, path: path) { (number) throws(ModelFileError) in
+                try forEachNumber(bytes, range, path: path) { (number, _) throws(ModelFileError) in
                     if numbers.count < tensor.count { numbers.append(Int64(bitPattern: number)) }
                 }
             }
@@ -195,17 +195,5 @@ struct ONNXReadings {
         var home = scope
         while !graphs.scopes[home].defined.contains(name), let parent = graphs.scopes[home].parent { home = parent }
         return home
-    }
-}
-
-/// Calls `body` with each number of a run of protocol buffer fields, packed or one a field.
-func forEachNumber(
-    _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, path: String,
-    _ body: (UInt64) throws(ModelFileError) -> Void
-) throws(ModelFileError) {
-    var fields = ProtobufFields(bytes, range, path: path)
-    while let field = try fields.next() {
-        var numbers = ProtobufFields(bytes, field.content, path: path)
-        while !numbers.isAtEnd { try body(try numbers.varint()) }
     }
 }

@@ -23,7 +23,8 @@ struct ProtobufFields {
     private let bytes: UnsafeRawBufferPointer
     private let path: String
     private let end: Int
-    private var offset: Int
+    /// Where the next field begins.
+    private(set) var offset: Int
 
     /// Fields of the message that occupies `range` of `bytes`.
     init(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, path: String) {
@@ -77,9 +78,6 @@ struct ProtobufFields {
         }
         throw damaged(start, "a number of at most 10 bytes", "a longer one")
     }
-
-    /// Whether all is read.
-    var isAtEnd: Bool { offset >= end }
 
     private mutating func tag() throws(ModelFileError) -> (number: Int, wireType: UInt8) {
         let start = offset
@@ -151,6 +149,21 @@ func decodeMessage<M: Message>(
         throw .malformed(
             path: path, part: "protocol buffer at offset \(range.lowerBound)", expected: "a \(M.protoMessageName)",
             found: "other bytes")
+    }
+}
+
+/// Calls `body` with each number of a run of protocol buffer fields, packed or one a field, and the offset behind it.
+func forEachNumber(
+    _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, path: String,
+    _ body: (UInt64, Int) throws(ModelFileError) -> Void
+) throws(ModelFileError) {
+    var fields = ProtobufFields(bytes, range, path: path)
+    while let field = try fields.next() {
+        var numbers = ProtobufFields(bytes, field.content, path: path)
+        while numbers.offset < field.content.upperBound {
+            let number = try numbers.varint()
+            try body(number, numbers.offset)
+        }
     }
 }
 
