@@ -8,6 +8,7 @@ struct HostileFileTests {
         "zip_checkpoint.pt", "zip_views.pt", "zip_module.pt", "legacy_checkpoint.pt", "legacy_views.pt",
         "legacy_module.pt",
         "legacy_storage_views.pt", "single.safetensors", "torchscript.pt",
+        "onnx/branches.onnx", "onnx/unknown.onnx", "onnx/numbers.onnx", "onnx/dtypes.onnx", "onnx/torch.onnx",
     ]
     private static let small = [
         "zip_protocol4.pt", "legacy_protocol4.pt", "legacy_storage_views.pt", "single.safetensors",

@@ -54,3 +54,8 @@ public let modelFixtures = [
     "sharded/model.safetensors.index.json", "single.safetensors", "zip_checkpoint.pt", "zip_dtypes.pt", "zip_module.pt",
     "zip_newer_dtypes.pt", "zip_protocol3.pt", "zip_protocol4.pt", "zip_protocol5.pt", "zip_tensor.pt", "zip_views.pt",
 ]
+
+/// Names of the ONNX models among them.
+public let onnxFixtures = [
+    "branches", "dtypes", "external/model", "functions", "numbers", "operators", "runs", "torch", "unknown",
+].map { "onnx/\($0).onnx" }
