@@ -56,7 +56,7 @@ struct ONNXFormTests {
         arguments: [
             (ONNXBytes.number(1, 8) + ONNXBytes.field(7, graph), "operator sets"),
             (ONNXBytes.model(graph: graph) + ONNXBytes.field(7, graph), "one graph"),
-            (ONNXBytes.model(graph: graph) + [0x07], "wire type"),
+            (ONNXBytes.model(graph: graph) + [0x0f], "wire type"),
             (ONNXBytes.model(graph: graph) + [0x3b], "end of group 7"),
             (ONNXBytes.model(graph: graph) + [0x3b, 0x44], "end of the group"),
             (ONNXBytes.model(graph: graph) + [0x32, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f], "bytes"),

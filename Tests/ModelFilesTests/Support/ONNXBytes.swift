@@ -25,6 +25,15 @@ enum ONNXBytes {
             inputs.flatMap { text(1, $0) } + outputs.flatMap { text(2, $0) } + text(3, "n") + text(4, operation) + rest)
     }
 
+    /// An attribute that is a number, or a list of numbers.
+    static func attribute(_ name: String, _ value: Int64) -> [UInt8] {
+        field(5, text(1, name) + number(3, UInt64(bitPattern: value)))
+    }
+
+    static func attribute(_ name: String, _ values: [Int64]) -> [UInt8] {
+        field(5, text(1, name) + field(8, values.flatMap { varint(UInt64(bitPattern: $0)) }))
+    }
+
     /// A model around the fields of a graph.
     static func model(graph: [UInt8]) -> [UInt8] { number(1, 8) + field(7, graph) + field(8, number(2, 17)) }
 
