@@ -144,6 +144,21 @@ struct ONNXTests {
         #expect(try #require(openingError(model)).contains(expected))
     }
 
+    @Test func filesOfTensorsThatAreNotListedAreCarriedAlong() throws {
+        let folder = try TemporaryFolder()
+        for name in ["w.bin", "odd.bin"] { try folder.write([UInt8](repeating: 0, count: 64), name) }
+        func external(_ name: String, type: UInt64) -> [UInt8] {
+            let location = ONNXBytes.field(13, ONNXBytes.text(1, "location") + ONNXBytes.text(2, "\(name).bin"))
+            let header = ONNXBytes.number(1, 16) + ONNXBytes.number(2, type) + ONNXBytes.text(8, name)
+            return ONNXBytes.field(5, header + location + ONNXBytes.number(14, 1))
+        }
+        let bytes = ONNXBytes.model(graph: external("odd", type: 99) + external("w", type: 1))
+        let model = try ModelFiles.open(try folder.write(bytes, "model.onnx"))
+        #expect(model.files.map(\.name) == ["model.onnx", "odd.bin", "w.bin"])
+        #expect(model.tensors.map(\.name) == ["w"])
+        #expect(model.tensors[0].extent == Extent(file: 2, offset: 0, length: 64))
+    }
+
     @Test func linkedCachesAreFollowed() throws {
         let folder = try TemporaryFolder()
         for name in ["blobs", "snapshot"] {

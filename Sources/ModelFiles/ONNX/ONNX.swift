@@ -48,17 +48,18 @@ enum ONNX: ModelFormat {
         var records: [TensorRecord] = []
         var large = 0
         for tensor in graphs.tensors {
-            guard let dtype = tensor.dtype, isListed(tensor) else { continue }
             let extent: Extent
             switch tensor.values {
             case .run(let range): extent = Extent(file: 0, offset: range.lowerBound, length: range.count)
             case .external(let location, let offset, let length):
+                // Its file belongs to the model even if the tensor is not listed.
                 extent = try external.extent(of: tensor, location: location, offset: offset, length: length)
             case .numbers:
                 if tensor.count >= ONNXTensor.smallestPlain { large += 1 }
                 continue
             case .absent: continue
             }
+            guard let dtype = tensor.dtype, isListed(tensor) else { continue }
             if let expected = tensor.size, extent.length != expected {
                 throw .invalidTensor(
                     path: file.path, tensor: tensor.name,

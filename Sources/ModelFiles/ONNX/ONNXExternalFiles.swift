@@ -27,10 +27,12 @@ struct ONNXExternalFiles {
     ) throws(ModelFileError) -> Extent {
         let index = try file(location, tensor: tensor.name)
         let size = sources[index].file.size
-        guard let length = length ?? tensor.size, offset <= size, length <= size - offset else {
+        // Without a length it is what the tensor takes, or the rest of the file for types of no known size.
+        let length = length ?? tensor.size ?? max(size - offset, 0)
+        guard offset <= size, length <= size - offset else {
             throw .invalidTensor(
                 path: model, tensor: tensor.name, expected: "bytes within the \(size) of \(quoted(location))",
-                found: "\(length.map { "\($0) bytes" } ?? "some") at offset \(offset)")
+                found: "\(length) bytes at offset \(offset)")
         }
         return Extent(file: index + 1, offset: offset, length: length)
     }

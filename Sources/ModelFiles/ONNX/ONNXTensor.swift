@@ -110,10 +110,10 @@ extension ONNXTensor {
             if runs.count > 2 { runs.removeLast() }
         }
         numberFields = raw == nil && header.dataLocation != 1 ? numbers : []
-        if isSegment || Self.dtypes[Int(header.dataType)] == nil {
-            values = .absent
-        } else if header.dataLocation == 1 {
+        if header.dataLocation == 1 {
             values = try Self.external(header, name: name, path: path)
+        } else if isSegment || Self.dtypes[Int(header.dataType)] == nil {
+            values = .absent
         } else if let raw {
             values = .run(raw)
         } else if runs.count == 1, [4, 10].contains(wanted), !runs[0].isEmpty {

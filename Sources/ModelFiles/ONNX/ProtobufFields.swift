@@ -127,7 +127,7 @@ struct ProtobufFields {
     }
 
     private func damaged(_ offset: Int, _ expected: String, _ found: String) -> ModelFileError {
-        .malformed(path: path, part: "protocol buffer at offset \(offset)", expected: expected, found: found)
+        .malformed(path: path, part: "ONNX message at offset \(offset)", expected: expected, found: found)
     }
 }
 
@@ -147,7 +147,7 @@ func decodeMessage<M: Message>(
         return try M(serializedBytes: data, options: options)
     } catch {
         throw .malformed(
-            path: path, part: "protocol buffer at offset \(range.lowerBound)", expected: "a \(M.protoMessageName)",
+            path: path, part: "ONNX message at offset \(range.lowerBound)", expected: "a \(M.protoMessageName)",
             found: "other bytes")
     }
 }
