@@ -108,6 +108,13 @@ struct ONNXTests {
         #expect(extents["inside"]?.file == 0)
     }
 
+    @Test func aFolderWithExternalFilesIsOneModel() throws {
+        let model = try ModelFiles.open(Fixtures.path("onnx/external"))
+        #expect(model.format == .directory)
+        #expect(model.tensors.map(\.name) == ["first", "second", "again", "inside"])
+        #expect(model.notes.isEmpty)
+    }
+
     @Test(arguments: [
         "../secret.bin", "data/../../secret.bin", "/etc/hostname", "", ".", "data//more.bin", "data/", "link.bin",
         "model.onnx", "linked/more.bin",

@@ -4,6 +4,7 @@
 /// in functions. Source: onnx-ml.proto and "IR.md" of onnx/onnx.
 enum ONNX: ModelFormat {
     static let name = ModelFormatName.onnx
+    static let spansFiles = true
 
     static func open(_ file: MappedFile) throws(ModelFileError) -> ModelFile {
         let (model, plain) = try file.withAllBytes {
