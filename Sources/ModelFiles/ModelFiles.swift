@@ -2,15 +2,21 @@
 public enum ModelFiles {
     /// The formats that are read, in the order in which they are tried; raw weights have no signature and come last.
     static let formats: [any ModelFormat.Type] = [
-        Safetensors.self, SafetensorsShards.self, TorchZip.self, TorchLegacy.self, ONNX.self,
+        GGUF.self,
+        TFLite.self,
+        Safetensors.self,
+        ModelShards.self,
+        TorchZip.self,
+        TorchLegacy.self,
+        ONNX.self,
     ]
 
     /// Opens a model and describes its tensors without reading their bytes.
     ///
-    /// Read are safetensors (one file, or the JSON index of several), PyTorch checkpoints (`torch.save`, before and since 1.6),
-    /// ONNX models with or without external data and, when nothing else fits, raw little-endian float32 values. Of a folder
-    /// every file is part of the model, and the tensors are those of the model files in it (raw ones are not guessed there).
-    /// Nothing in a file is ever run: what a pickle would have
+    /// Read are safetensors and PyTorch checkpoints (`torch.save`, before and since 1.6), each as one file or the JSON index of
+    /// several, TorchScript archives, ONNX models with or without external data, GGUF, TensorFlow Lite and, when nothing else
+    /// fits, raw little-endian float32 values. Of a folder every file is part of the model, and the tensors are those of the
+    /// model files in it (raw ones are not guessed there). Nothing in a file is ever run: what a pickle would have
     /// Python call or build is skipped, and the tensors around it are found all the same.
     ///
     /// A layout names the tensors of a raw file: a JSON object with an array `tensors`, or the array alone, of objects with

@@ -132,6 +132,9 @@ extension TensorNames {
         case .dictionary: return try keyed(node.pairs)
         case .object:
             let attributes = attributes(of: node)
+            if let type = node.type, graph.globals[type].module.hasPrefix(Self.scriptModules) {
+                return hinted(try keyed(attributes), graph.globals[type], groups: nil)
+            }
             if let module = try moduleChildren(node, attributes) { return module }
             return try keyed(attributes) + keyed(node.pairs) + listed(node.items)
         }
@@ -197,19 +200,33 @@ extension TensorNames {
             return nil
         }
         var own = try keyed(parameters)
-        for index in own.indices where own[index].key.hasPrefix("weight") {
-            guard let type = node.type, case .tensor(let tensor) = own[index].value else { continue }
-            own[index].kindHint = kind(
-                ofModule: graph.globals[type], groups: parts["groups"], shape: graph.tensors[tensor].shape)
-        }
+        if let type = node.type { own = hinted(own, graph.globals[type], groups: parts["groups"]) }
         return try own + keyed(graph.pairs(parts["_buffers"]) ?? []) + keyed(modules)
     }
 
+    private static let modules = "torch.nn.modules."
+    /// A class that TorchScript compiled; its attributes are those of the module, parameters and submodules alike.
+    private static let scriptModules = "__torch__.torch.nn.modules."
+
+    /// The children of a module of PyTorch's own with the kind of layer that its weights are.
+    private func hinted(_ children: [Child], _ type: PickleGlobal, groups: PickleValue?) -> [Child] {
+        children.map { child in
+            var child = child
+            if child.key.hasPrefix("weight"), case .tensor(let tensor) = child.value {
+                child.kindHint = kind(ofModule: type, groups: groups, shape: graph.tensors[tensor].shape)
+            }
+            return child
+        }
+    }
+
     private func kind(ofModule type: PickleGlobal, groups: PickleValue?, shape: [Int]) -> String? {
-        guard shape.count > 1, type.module.hasPrefix("torch.nn.modules.") else { return nil }
+        let isScript = type.module.hasPrefix(Self.scriptModules)
+        guard shape.count > 1, isScript || type.module.hasPrefix(Self.modules) else { return nil }
         switch type.name {
         case "Linear", "NonDynamicallyQuantizableLinear": return "fc"
         case "Conv1d", "Conv2d", "Conv3d":
+            // TorchScript has the number of groups in the code only: a shape like this may be of either kind.
+            if isScript, shape[1] == 1 { return nil }
             if case .int(let count) = groups, count > 1, shape[1] == 1 { return "depthwise" }
             return "conv"
         case "LSTM", "LSTMCell": return "lstm"

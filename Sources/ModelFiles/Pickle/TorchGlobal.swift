@@ -45,6 +45,9 @@ enum TorchGlobal {
             case "set", "frozenset", "list", "tuple": self = .firstArgument
             default: self = .other
             }
+        // TorchScript's pickles tag their lists with types: `build_tensorlist(list)`, `restore_type_tag(value, type)`.
+        case "torch.jit._pickle":
+            self = name.hasPrefix("build_") || name == "restore_type_tag" ? .firstArgument : .other
         case "copyreg", "copy_reg": self = name == "_reconstructor" ? .reconstructor : .other
         default: self = .other
         }

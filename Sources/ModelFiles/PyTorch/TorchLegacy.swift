@@ -40,6 +40,7 @@ enum TorchLegacy: ModelFormat {
             }
             let storages = try place(keys, bytes, at: keyList.offset, of: machine.graph.storages, path: path)
             let tensors = try TorchTensors(value, in: machine.graph, storages: storages, path: path)
+            guard !tensors.records.isEmpty else { throw .noTensors(path: path) }
             return ModelFile(
                 format: name, path: path, files: [.init(name: fileName(path), file: file)], tensors: tensors.records,
                 notes: tensors.notes)

@@ -1,5 +1,6 @@
-/// Turns the tensors of a checkpoint's pickle into records of where their bytes lie.
+/// The tensors of a checkpoint's pickle as records of where their bytes lie.
 struct TorchTensors {
+    /// In the pickle's order; none when it describes no tensor.
     let records: [TensorRecord]
     /// What could not be described and stays as it is.
     let notes: [String]
@@ -31,13 +32,13 @@ struct TorchTensors {
             }
             let extent = try Self.extent(
                 of: tensor, named.name, elementSize: bits / 8, in: storage, bytes: bytes, path: path)
+            let order = tensor.isDeferred ? nil : memoryOrder(shape: tensor.shape, strides: tensor.strides)
             records.append(
                 TensorRecord(
-                    name: named.name, dtype: dtype, shape: tensor.shape, extent: extent,
-                    memoryOrder: tensor.isDeferred ? nil : memoryOrder(shape: tensor.shape, strides: tensor.strides),
-                    kindHint: named.kindHint, conventionHint: "pytorch"))
+                    name: named.name, dtype: dtype, shape: tensor.shape, extent: extent, memoryOrder: order,
+                    kindHint: named.kindHint, conventionHint: "pytorch",
+                    strides: order == nil && !tensor.isDeferred ? tensor.strides : nil))
         }
-        guard !records.isEmpty else { throw .noTensors(path: path) }
         self.records = records
         self.notes = notes
     }

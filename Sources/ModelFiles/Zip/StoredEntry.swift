@@ -10,9 +10,15 @@ struct StoredEntry {
 extension ZipDirectory {
     /// Finds the content of every entry.
     ///
+    /// - Parameters:
+    ///   - bytes: the whole file.
+    ///   - path: named in errors.
+    ///   - passesOver: which entries may be compressed; such ones are left out of the result.
     /// - Throws: ``ModelFileError/malformed(path:part:expected:found:)`` when an entry is compressed, encrypted, repeated,
     ///   outside of the file or overlaps another, or its local header disagrees with the directory.
-    func storedEntries(_ bytes: UnsafeRawBufferPointer, path: String) throws(ModelFileError) -> [StoredEntry] {
+    func storedEntries(
+        _ bytes: UnsafeRawBufferPointer, path: String, passingOver passesOver: (String) -> Bool = { _ in false }
+    ) throws(ModelFileError) -> [StoredEntry] {
         var stored: [StoredEntry] = []
         var runs: [(start: Int, end: Int, name: String)] = []
         var names: Set<String> = []
@@ -20,8 +26,9 @@ extension ZipDirectory {
             guard names.insert(entry.name).inserted else {
                 throw problem(entry, path, expected: "one entry of this name", found: "two")
             }
-            let (found, end) = try locate(entry, bytes, path: path)
-            stored.append(found)
+            let isOpaque = entry.method != 0 && passesOver(entry.name)
+            let (found, end) = try locate(entry, bytes, mustBeStored: !isOpaque, path: path)
+            if !isOpaque { stored.append(found) }
             runs.append((entry.header, end, entry.name))
         }
         runs.sort { $0.start < $1.start }
@@ -34,16 +41,16 @@ extension ZipDirectory {
     }
 
     private func locate(
-        _ entry: Entry, _ bytes: UnsafeRawBufferPointer, path: String
+        _ entry: Entry, _ bytes: UnsafeRawBufferPointer, mustBeStored: Bool, path: String
     ) throws(ModelFileError) -> (StoredEntry, end: Int) {
-        guard entry.method == 0 else {
+        guard entry.method == 0 || !mustBeStored else {
             throw problem(entry, path, expected: "stored bytes", found: "compression method \(entry.method)")
         }
         // Bit 0 encrypts the content, bit 13 the directory.
         guard entry.flags & 0x2001 == 0 else {
             throw problem(entry, path, expected: "plain bytes", found: "encryption")
         }
-        guard entry.size == entry.compressedSize else {
+        guard entry.size == entry.compressedSize || !mustBeStored else {
             throw problem(entry, path, expected: "\(entry.size) stored bytes", found: "\(entry.compressedSize)")
         }
         var reader = try ByteReader(
@@ -66,8 +73,8 @@ extension ZipDirectory {
             throw problem(entry, path, expected: "the same name, method and flags in its local header", found: "others")
         }
         try reader.skip(extraLength)
-        let content = Extent(file: 0, offset: reader.offset, length: entry.size)
-        try reader.skip(entry.size)
+        let content = Extent(file: 0, offset: reader.offset, length: entry.compressedSize)
+        try reader.skip(entry.compressedSize)
 
         var fields = [entry.crcField]
         let hasDescriptor = flags & 8 != 0

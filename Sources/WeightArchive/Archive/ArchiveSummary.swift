@@ -101,7 +101,7 @@ public struct ArchiveSummary: Sendable {
             // Only a view can be larger than its file, which it repeats.
             let (bits, overflow) = weights.multipliedReportingOverflow(by: DType(rawValue: tensor.dtype).bitWidth ?? 0)
             let file = manifest.source.files[tensor.at[0]].size
-            let bytes = overflow ? file : min(bits / 8, file)
+            let bytes = tensor.bytes ?? (overflow ? file : min(bits / 8, file))
             guard let packed = tensor.packed else {
                 let reason = tensor.kept ?? ""
                 kept.append(

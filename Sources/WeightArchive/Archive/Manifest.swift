@@ -75,6 +75,8 @@ struct Manifest: Codable, Equatable {
         var aliases: [String]?
         var dtype: String
         var shape: [Int]
+        /// Size in the file, of a tensor in the skeleton whose elements have no width of their own.
+        var bytes: Int?
         /// Index of the file and offset of the tensor's bytes in it.
         var at: [Int]
         /// Why it is kept exactly; absent for packed tensors.

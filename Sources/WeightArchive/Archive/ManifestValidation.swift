@@ -107,6 +107,12 @@ struct ValidManifest: Sendable {
             (0...files[tensor.at[0]].size).contains(tensor.at[1])
         else { throw error("\(tensor.dtype) at \(tensor.at)") }
         guard let count = elementCount(tensor.shape) else { throw error("shape \(tensor.shape)") }
+        // Reports add these sizes up.
+        if let bytes = tensor.bytes {
+            guard isInSkeleton, (0...files[tensor.at[0]].size - tensor.at[1]).contains(bytes) else {
+                throw error("\(bytes) bytes at \(tensor.at[1]) of \(files[tensor.at[0]].size) bytes")
+            }
+        }
         // A view may have gaps, or more elements than there are bytes in the file; none of them is touched.
         guard !isInSkeleton, let bits = dtype.bitWidth else { return tensor.at[1]..<tensor.at[1] }
         let (length, isHuge) = count.multipliedReportingOverflow(by: bits)

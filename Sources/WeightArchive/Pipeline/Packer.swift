@@ -287,6 +287,7 @@ extension Packer {
                 Manifest.Tensor(
                     name: tensor.record.name, aliases: tensor.aliases.isEmpty ? nil : tensor.aliases,
                     dtype: tensor.record.dtype.rawValue, shape: tensor.record.shape,
+                    bytes: tensor.record.dtype.bitWidth == nil ? tensor.record.extent.length : nil,
                     at: [tensor.record.extent.file, tensor.record.extent.offset], kept: tensor.kept?.rawValue,
                     inSkeleton: tensor.kept != nil && !skeleton.isExact(index) ? true : nil, packed: packed[index])
             })

@@ -6,6 +6,8 @@ import WeightMapper
 public enum KeepReason: String, Sendable, Codable {
     /// Not float64, float32, float16 or bfloat16.
     case type
+    /// Numbers in blocks that share scales (GGUF's Q4_K and its like): quantized already.
+    case quantized
     /// Fewer than 1,024 elements.
     case small
     /// One dimension only, whatever the rank: biases, normalization.
@@ -63,7 +65,9 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
         var tensor = SelectedTensor(
             record: record, aliases: Array(names.dropFirst()), kept: nil, geometry: nil, bits: 0)
         tensor.kept =
-            if !record.dtype.isPackableFloat {
+            if record.dtype.isBlockQuantized {
+                .quantized
+            } else if !record.dtype.isPackableFloat {
                 .type
             } else if record.count == 0 {
                 .small
@@ -129,7 +133,10 @@ private func sharedExtents(_ tensors: [TensorRecord]) -> [(records: [TensorRecor
     var groupOfReading: [TensorRecord: Int] = [:]
     for tensor in tensors {
         var reading = tensor
+        // An embedding and the output layer tied to it are layers of two kinds with the same bytes.
         reading.name = ""
+        reading.kindHint = nil
+        reading.conventionHint = nil
         if tensor.count > 0, let group = groupOfReading[reading] {
             groups[group].records.append(tensor)
         } else {

@@ -102,7 +102,7 @@ public struct LayerGeometry: Hashable, Sendable {
         switch kind {
         case .fc, .embedding:
             let stacks = [Role](repeating: .stack, count: max(rank - 2, 0))
-            let inputLast = convention == .pytorch || kind == .embedding
+            let inputLast = convention == .pytorch || convention == .tflite || kind == .embedding
             return single(stacks + (inputLast ? [.output, .input] : [.input, .output]))
         case .conv:
             guard (3...5).contains(rank) else {
@@ -112,14 +112,20 @@ public struct LayerGeometry: Hashable, Sendable {
             return switch convention {
             case .keras: single(kernel + [.input, .output])
             case .transposed: single([.input, .output] + kernel)
+            case .tflite: single([.output] + kernel + [.input])
             case .pytorch, .onnx: single([.output, .input] + kernel)
             }
         case .depthwise:
-            guard (3...5).contains(rank), convention == .keras || shape[1] == 1 else {
+            let inputs = convention == .tflite ? 0 : 1
+            guard (3...5).contains(rank), convention == .keras || shape[inputs] == 1 else {
                 throw .shape(kind: kind, shape: shape, expected: "3 to 5 dimensions, one input to each channel")
             }
             let kernel: [Role] = [.kernelZ, .kernelY, .kernelX].suffix(rank - 2)
-            return single(convention == .keras ? kernel + [.group, .output] : [.group, .input] + kernel)
+            return switch convention {
+            case .keras: single(kernel + [.group, .output])
+            case .tflite: single([.input] + kernel + [.group])
+            case .pytorch, .onnx, .transposed: single([.group, .input] + kernel)
+            }
         case .lstm, .gru:
             let gates = kind.gates
             let stacked = convention == .keras || convention == .transposed ? rank - 1 : rank - 2
@@ -127,12 +133,13 @@ public struct LayerGeometry: Hashable, Sendable {
                 let form = [
                     "pytorch": "[\(gates) * H, I]", "onnx": "[D, \(gates) * H, I]", "keras": "[I, \(gates) * H]",
                     "transposed": "[I, \(gates) * H]",
+                    "tflite": "[\(gates) * H, I]",
                 ]
                 throw .shape(kind: kind, shape: shape, expected: form[convention.rawValue] ?? "")
             }
             let gate = [Axis(.gate, gates), Axis(.output, shape[stacked] / gates)]
             switch convention {
-            case .pytorch: return [gate, [Axis(.input, shape[1])]]
+            case .pytorch, .tflite: return [gate, [Axis(.input, shape[1])]]
             case .onnx: return [[Axis(.direction, shape[0])], gate, [Axis(.input, shape[2])]]
             case .keras, .transposed: return [[Axis(.input, shape[0])], gate]
             }

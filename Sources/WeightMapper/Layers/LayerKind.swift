@@ -34,4 +34,6 @@ public enum LayoutConvention: String, Sendable, Codable, CaseIterable {
     /// PyTorch's with input and output exchanged, as its ConvTranspose has them: `[Nin, Nout]`, `[Nfin, Nfout, (Kz,) Ky, Kx]`,
     /// recurrent `[I, gates * H]`.
     case transposed
+    /// `[Nout, Nin]`, `[Nfout, (Kz,) Ky, Kx, Nfin]`, depthwise `[1, Ky, Kx, C]`, recurrent as PyTorch's.
+    case tflite
 }

@@ -1,0 +1,185 @@
+/// A TensorFlow Lite model: a FlatBuffer whose constant tensors lie in buffers.
+///
+/// Source: `tensorflow/compiler/mlir/lite/schema/schema.fbs` in TensorFlow.
+enum TFLite: ModelFormat {
+    static let name = ModelFormatName.tflite
+    private static let identifier = Array("TFL3".utf8)
+
+    static func recognizes(_ file: MappedFile) -> Bool {
+        file.withAllBytes { $0.starts(with: identifier, at: 4) }
+    }
+
+    static func open(_ file: MappedFile) throws(ModelFileError) -> ModelFile {
+        try file.withAllBytes { (bytes) throws(ModelFileError) in
+            var reader = try FlatBuffer(bytes, path: file.path, part: "FlatBuffer")
+            let graph = try TFLiteGraph(&reader)
+            var tensors: [TensorRecord] = []
+            var notes: [String] = []
+            var names: [String: Int] = [:]
+            for subgraph in graph.subgraphs {
+                let readings = subgraph.readings
+                for (index, tensor) in subgraph.tensors.enumerated() {
+                    guard graph.buffers.indices.contains(tensor.buffer) else {
+                        throw .invalidTensor(
+                            path: file.path, tensor: tensor.name, expected: "one of \(graph.buffers.count) buffers",
+                            found: "buffer \(tensor.buffer)")
+                    }
+                    let buffer = graph.buffers[tensor.buffer]
+                    // What the network computes has an empty buffer, or none.
+                    guard buffer.length > 0 else { continue }
+                    let name = unique(tensor.name.isEmpty ? "tensor.\(index)" : tensor.name, &names)
+                    if tensor.isSparse {
+                        notes.append("tensor \(quoted(name)) is sparse and stays as it is")
+                        continue
+                    }
+                    tensors.append(
+                        try record(tensor, name, buffer, readings[index], fileSize: bytes.count, path: file.path))
+                }
+            }
+            guard !tensors.isEmpty else { throw .noTensors(path: file.path) }
+            return ModelFile(
+                format: Self.name, path: file.path, files: [.init(name: fileName(file.path), file: file)],
+                tensors: tensors, notes: notes)
+        }
+    }
+
+    /// The name, with `#2` and so on where subgraphs repeat it.
+    private static func unique(_ name: String, _ names: inout [String: Int]) -> String {
+        var unique = name
+        while names[unique] != nil {
+            names[name, default: 1] += 1
+            unique = "\(name)#\(names[name, default: 1])"
+        }
+        names[unique] = 1
+        return unique
+    }
+
+    private static func record(
+        _ tensor: TFLiteGraph.Tensor, _ name: String, _ buffer: TFLiteGraph.Buffer, _ reading: TFLiteReading?,
+        fileSize: Int, path: String
+    ) throws(ModelFileError) -> TensorRecord {
+        let dtype = types[tensor.type] ?? DType(rawValue: "TFLITE_\(tensor.type)")
+        guard buffer.offset >= 0, buffer.offset <= fileSize, buffer.length <= fileSize - buffer.offset else {
+            throw .invalidTensor(
+                path: path, tensor: name, expected: "a buffer within \(fileSize) bytes",
+                found: "\(buffer.length) bytes at \(buffer.offset)")
+        }
+        let shape = tensor.shape.map(Int.init)
+        guard let count = elementCount(shape),
+            dtype.bitWidth.map({ byteCount(count, bits: $0) == buffer.length }) ?? true
+        else {
+            throw .invalidTensor(
+                path: path, tensor: name, expected: "bytes for \(described(dtype, shape))",
+                found: "\(buffer.length) bytes")
+        }
+        let fitting = reading.flatMap { $0.fits(shape) ? $0 : nil }
+        return TensorRecord(
+            name: name, dtype: dtype, shape: shape,
+            extent: Extent(file: 0, offset: buffer.offset, length: buffer.length),
+            memoryOrder: Array(shape.indices), kindHint: fitting?.kind, conventionHint: fitting?.convention)
+    }
+
+    /// The schema's `TensorType`, by safetensors' names where it has them; strings, resources and numbers of less than a
+    /// byte have no width here, and stay as they are.
+    private static let types: [Int8: DType] = [
+        0: .f32, 1: .f16, 2: .i32, 3: .u8, 4: .i64, 5: DType(rawValue: "STRING"), 6: .bool, 7: .i16, 8: .c64, 9: .i8,
+        10: .f64, 11: DType(rawValue: "C128"), 12: .u64, 15: .u32, 16: .u16, 17: DType(rawValue: "I4"), 18: .bf16,
+    ]
+}
+
+/// The tables of a model that say what its constants are and how they are used.
+struct TFLiteGraph {
+    /// The bytes of a constant, none for what is computed.
+    struct Buffer {
+        let offset: Int
+        let length: Int
+    }
+
+    struct Tensor {
+        let name: String
+        let shape: [Int32]
+        /// The schema's `TensorType`.
+        let type: Int8
+        /// Index of its buffer.
+        let buffer: Int
+        let isSparse: Bool
+    }
+
+    /// One use of tensors.
+    struct Operator {
+        /// The schema's `BuiltinOperator`.
+        let code: Int32
+        /// Indices of tensors, -1 for an optional one that is absent.
+        let inputs: [Int32]
+        let outputs: [Int32]
+        /// Whether a batched matrix product takes its second factor transposed.
+        let transposesSecond: Bool
+    }
+
+    struct Subgraph {
+        let tensors: [Tensor]
+        let operators: [Operator]
+    }
+
+    let buffers: [Buffer]
+    let subgraphs: [Subgraph]
+
+    init(_ reader: inout FlatBuffer) throws(ModelFileError) {
+        let model = try reader.root()
+        var codes: [Int32] = []
+        for code in try reader.tables(1, of: model) {
+            // The old field has 8 bits; numbers beyond it are in the new one alone.
+            let old = Int32(try reader.integer(Int8.self, 0, of: code) ?? 0)
+            codes.append(max(old, try reader.integer(Int32.self, 3, of: code) ?? 0))
+        }
+        var buffers: [Buffer] = []
+        for buffer in try reader.tables(4, of: model) { buffers.append(try Self.buffer(buffer, &reader)) }
+        self.buffers = buffers
+        var subgraphs: [Subgraph] = []
+        for subgraph in try reader.tables(2, of: model) {
+            var tensors: [Tensor] = []
+            for tensor in try reader.tables(0, of: subgraph) { tensors.append(try Self.tensor(tensor, &reader)) }
+            var operators: [Operator] = []
+            for entry in try reader.tables(3, of: subgraph) {
+                operators.append(try Self.operation(entry, codes, &reader))
+            }
+            subgraphs.append(Subgraph(tensors: tensors, operators: operators))
+        }
+        self.subgraphs = subgraphs
+    }
+
+    private static func buffer(
+        _ table: FlatBuffer.Table, _ reader: inout FlatBuffer
+    ) throws(ModelFileError) -> Buffer {
+        let data = try reader.vector(0, of: table, stride: 1)
+        // Beyond 2 GB the bytes lie behind the FlatBuffer, counted from the file's start.
+        let offset = try reader.integer(UInt64.self, 1, of: table) ?? 0
+        guard data.count == 0, offset > 1 else { return Buffer(offset: data.start, length: data.count) }
+        let length = try reader.integer(UInt64.self, 2, of: table) ?? 0
+        return Buffer(offset: Int(clamping: offset), length: Int(clamping: length))
+    }
+
+    private static func tensor(
+        _ table: FlatBuffer.Table, _ reader: inout FlatBuffer
+    ) throws(ModelFileError) -> Tensor {
+        Tensor(
+            name: try reader.string(3, of: table), shape: try reader.integers(0, of: table),
+            type: try reader.integer(Int8.self, 1, of: table) ?? 0,
+            buffer: Int(try reader.integer(UInt32.self, 2, of: table) ?? 0),
+            isSparse: try reader.table(6, of: table) != nil)
+    }
+
+    private static func operation(
+        _ table: FlatBuffer.Table, _ codes: [Int32], _ reader: inout FlatBuffer
+    ) throws(ModelFileError) -> Operator {
+        let index = Int(try reader.integer(UInt32.self, 0, of: table) ?? 0)
+        let code = codes.indices.contains(index) ? codes[index] : -1
+        var transposesSecond = false
+        if code == TFLiteReading.batchMatMul, let options = try reader.table(4, of: table) {
+            transposesSecond = try reader.integer(UInt8.self, 1, of: options) ?? 0 != 0
+        }
+        return Operator(
+            code: code, inputs: try reader.integers(1, of: table), outputs: try reader.integers(2, of: table),
+            transposesSecond: transposesSecond)
+    }
+}
