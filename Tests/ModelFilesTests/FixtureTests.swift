@@ -6,7 +6,7 @@ import Testing
 struct FixtureTests {
     // The tests below would pass over an empty list.
     @Test func theFixturesArePresent() {
-        #expect(Fixtures.names.count == 20)
+        #expect(Fixtures.names.count == 29)
         #expect(Fixtures.all.values.allSatisfy { !$0.isEmpty })
     }
 
@@ -43,9 +43,15 @@ struct FixtureTests {
         #expect(try tensor("rows").extent.offset == tensor("base").extent.offset + 24)
         #expect(try tensor("channels_last").memoryOrder == [0, 2, 3, 1])
         #expect(try tensor("pointwise").memoryOrder == [0, 1, 2, 3])
+        // Views that no order describes have strides; a pending negation makes their values others.
+        #expect(try tensor("kept.columns").strides == [6, 2])
+        #expect(try tensor("kept.expanded").strides == [1, 0])
+        #expect(try tensor("kept.window").strides == [6, 1])
+        #expect(try tensor("kept.negated").strides == nil)
+        #expect(try tensor("transposed").strides == nil)
     }
 
-    @Test(arguments: Fixtures.names.filter { $0.hasPrefix("zip") })
+    @Test(arguments: Fixtures.names.filter { $0.hasPrefix("zip") || $0.hasPrefix("torchscript") })
     func checksumFieldsHoldTheCRCOfWhatTheyCover(file: String) throws {
         let model = try ModelFiles.open(Fixtures.path(file))
         let bytes = try Fixtures.bytes(file)
@@ -97,17 +103,22 @@ struct FixtureTests {
         #expect(Set(model.tensors.map(\.extent.file)) == [1, 2])
     }
 
-    @Test func torchScriptIsRefusedWithAdvice() throws {
-        let error = try #require(openingError(Fixtures.path("torchscript.pt")))
-        #expect(error.contains("TorchScript"))
-        #expect(error.contains("state_dict()"))
+    @Test(arguments: [
+        ("torchscript.pt", "tied.encoder.weight", "tied.decoder.weight"),
+        ("zip_lightning.ckpt", "state_dict.tied.encoder.weight", "state_dict.tied.decoder.weight"),
+    ])
+    func tiedWeightsShareTheirExtent(file: String, one: String, other: String) throws {
+        let model = try ModelFiles.open(Fixtures.path(file))
+        let tied = model.tensors.filter { $0.name == one || $0.name == other }
+        #expect(tied.count == 2 && tied[0].extent == tied[1].extent)
     }
 
     @Test func theFormatIsToldFromTheContentWhateverTheName() throws {
         let folder = try TemporaryFolder()
         for (file, format) in [
             ("single.safetensors", ModelFormatName.safetensors), ("zip_tensor.pt", .pytorch),
-            ("legacy_tensor.pt", .pytorchLegacy),
+            ("legacy_tensor.pt", .pytorchLegacy), ("torchscript.pt", .torchScript), ("mixed.gguf", .gguf),
+            ("network.tflite", .tflite),
         ] {
             let path = try folder.write(try Fixtures.bytes(file), "weights.bin")
             #expect(try ModelFiles.open(path).format == format)

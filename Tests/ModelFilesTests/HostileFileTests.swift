@@ -7,11 +7,12 @@ struct HostileFileTests {
     private static let files = [
         "zip_checkpoint.pt", "zip_views.pt", "zip_module.pt", "legacy_checkpoint.pt", "legacy_views.pt",
         "legacy_module.pt",
-        "legacy_storage_views.pt", "single.safetensors", "torchscript.pt",
-        "onnx/branches.onnx", "onnx/unknown.onnx", "onnx/numbers.onnx", "onnx/dtypes.onnx", "onnx/torch.onnx",
+        "legacy_storage_views.pt", "single.safetensors", "torchscript.pt", "zip_lightning.ckpt", "mixed.gguf",
+        "network.tflite", "outside.tflite", "onnx/branches.onnx", "onnx/unknown.onnx", "onnx/numbers.onnx",
+        "onnx/dtypes.onnx", "onnx/torch.onnx",
     ]
     private static let small = [
-        "zip_protocol4.pt", "legacy_protocol4.pt", "legacy_storage_views.pt", "single.safetensors",
+        "zip_protocol4.pt", "legacy_protocol4.pt", "legacy_storage_views.pt", "single.safetensors", "outside.tflite",
     ]
 
     /// Opens bytes as a file and checks what comes of it; true when it opened.
@@ -101,11 +102,15 @@ struct HostileFileTests {
         }
     }
 
-    @Test func damagedShardIndexesAreSafe() throws {
+    @Test(arguments: [
+        ("sharded", "model.safetensors.index.json", "model", "safetensors"),
+        ("sharded_zip", "pytorch_model.bin.index.json", "pytorch_model", "bin"),
+    ])
+    func damagedShardIndexesAreSafe(place: String, name: String, stem: String, suffix: String) throws {
         let folder = try TemporaryFolder()
-        let index = try Fixtures.bytes("sharded/model.safetensors.index.json")
-        for shard in ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"] {
-            try folder.write(try Fixtures.bytes("sharded/\(shard)"), shard)
+        let index = try Fixtures.bytes("\(place)/\(name)")
+        for shard in ["\(stem)-00001-of-00002.\(suffix)", "\(stem)-00002-of-00002.\(suffix)"] {
+            try folder.write(try Fixtures.bytes("\(place)/\(shard)"), shard)
         }
         #expect(try probe(index, in: folder, "index.json"))
         var generator = SeededGenerator(17)

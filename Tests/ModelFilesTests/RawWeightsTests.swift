@@ -43,7 +43,7 @@ struct RawWeightsTests {
     }
 
     @Test(arguments: [
-        ("GGUF\u{3}\0\0\0", "a GGUF model"), ("\0\0\0\0TFL3", "TensorFlow Lite"), ("%PDF-1.7", "PDF"),
+        ("GGUF\u{3}\0\0\0", "GGUF header"), ("\0\0\0\0TFL3", "FlatBuffer"), ("%PDF-1.7", "PDF"),
         ("import torch\nprint(1)\n", "a text file"), ("RIFF....WAVE", "RIFF"), ("{\"a\": 1}", "a text file"),
     ])
     func knownContentIsNamed(text: String, expected: String) throws {

@@ -53,6 +53,9 @@ public let modelFixtures = [
     "legacy_protocol5.pt", "legacy_storage_views.pt", "legacy_tensor.pt", "legacy_views.pt",
     "sharded/model.safetensors.index.json", "single.safetensors", "zip_checkpoint.pt", "zip_dtypes.pt", "zip_module.pt",
     "zip_newer_dtypes.pt", "zip_protocol3.pt", "zip_protocol4.pt", "zip_protocol5.pt", "zip_tensor.pt", "zip_views.pt",
+    "torchscript.pt", "zip_lightning.ckpt", "sharded_zip/pytorch_model.bin.index.json",
+    "sharded_legacy/pytorch_model.bin.index.json", "mixed.gguf", "version2.gguf",
+    "split_gguf/model-00001-of-00003.gguf", "network.tflite", "outside.tflite",
 ]
 
 /// Names of the ONNX models among them.

@@ -68,6 +68,8 @@ struct HostileManifestTests {
                 ])
             add("tensors.\(tensor).kept", tensor == 1 ? ["\"small\""] : [nil])
             add("tensors.\(tensor).inSkeleton", ["true"])
+            // Only a tensor in the skeleton may say its size.
+            add("tensors.\(tensor).bytes", ["-1", "0", "128", "9223372036854775807", "1e300", "\"x\""])
         }
         add("parameters.stored", ["-1", "9223372036854775807", "\"x\"", nil])
         add("tensors.1.packed", [nil, "{}"])

@@ -66,6 +66,15 @@ struct RoundTripTests {
         try expectFaithful(original, restored, packed)
     }
 
+    @Test func quantizedTensorsAreReportedWithTheirSize() async throws {
+        let folder = try TemporaryFolder()
+        let result = try await pack(modelFixture("mixed.gguf"), to: folder["m.wcz"])
+        let kept = result.summary.kept.filter { $0.reason == "quantized" }
+        #expect(kept.map(\.dtype) == ["Q4_0", "Q8_0", "Q4_K", "TQ1_0", "MXFP4"])
+        #expect(kept.map(\.bytes) == [36, 68, 288, 108, 34])
+        #expect(try PackedModel(folder["m.wcz"]).summary.kept.map(\.bytes) == result.summary.kept.map(\.bytes))
+    }
+
     @Test(arguments: modelFixtures)
     func whatIsNotPackedIsNotTouched(file: String) async throws {
         let folder = try TemporaryFolder()

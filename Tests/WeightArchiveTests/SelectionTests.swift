@@ -36,11 +36,32 @@ struct SelectionTests {
                 "state.exp_avg.w": .optimizer, "state.0.exp_avg": .optimizer, "optimizer_states.0.x": .optimizer,
                 "optimal_transport.weight": nil, "ids": .type, "f8": .type,
             ])
+        let blocks = try ModelFiles.open(modelFixture("mixed.gguf"))
+        #expect(
+            try Packer(blocks, PackOptions()).plan.filter { $0.kept == .quantized }.map { [$0.name, "\($0.bytes)"] }
+                == [
+                    ["blocks.Q4_0", "36"], ["blocks.Q8_0", "68"], ["blocks.Q4_K", "288"], ["blocks.TQ1_0", "108"],
+                    ["blocks.MXFP4", "34"],
+                ])
         let views = try ModelFiles.open(modelFixture("zip_views.pt"))
         var options = PackOptions()
         options.include = [""]
         let kept = Dictionary(uniqueKeysWithValues: try Packer(views, options).plan.map { ($0.name, $0.kept) })
         #expect(kept["rows"] == .some(.view) && kept["base"] == .some(.view))
+    }
+
+    @Test func oneRunOfBytesIsPackedOnceWhateverItsNamesAreUsedAs() throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.write([UInt8](repeating: 0, count: 8192), "m.bin")
+        let layout = try folder.write(
+            Array(
+                #"""
+                [{"name": "embedding", "shape": [64, 32], "kind": "embedding", "offset": 0},
+                 {"name": "output", "shape": [64, 32], "kind": "fc", "offset": 0}]
+                """#.utf8), "layout.json")
+        let plan = try Packer(try ModelFiles.open(path, layout: layout), PackOptions()).plan
+        #expect(plan.map(\.name) == ["embedding"])
+        #expect(plan.map(\.kept) == [nil])
     }
 
     @Test func patternsChoose() throws {

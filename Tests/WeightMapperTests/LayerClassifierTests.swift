@@ -52,13 +52,30 @@ import Testing
         #expect(try channels(.lstm, [1024, 40]) == [1024, 40])
         #expect(try channels(.lstm, [2, 1024, 40], .onnx) == [2048, 40])
         #expect(try channels(.lstm, [40, 1024], .keras) == [1024, 1])
+        #expect(try channels(.fc, [10, 64], .tflite) == [10, 64])
+        #expect(try channels(.conv, [32, 3, 3, 16], .tflite) == [32, 144])
+        #expect(try channels(.depthwise, [1, 3, 3, 144], .tflite) == [144, 1])
         #expect(try channels(.fc, [10_000]) == [100, 100])
+    }
+
+    @Test func axesAreThoseOfTheConvention() throws {
+        func roles(_ kind: LayerKind, _ shape: [Int], _ convention: LayoutConvention) throws -> [LayerGeometry.Role] {
+            try LayerGeometry(kind: kind, shape: shape, convention: convention).axes.map(\.role)
+        }
+        #expect(try roles(.conv, [32, 3, 5, 16], .tflite) == [.output, .kernelY, .kernelX, .input])
+        #expect(try roles(.conv, [32, 2, 3, 5, 16], .tflite) == [.output, .kernelZ, .kernelY, .kernelX, .input])
+        #expect(try roles(.depthwise, [1, 3, 5, 16], .tflite) == [.kernelY, .kernelX, .group])
+        #expect(try roles(.embedding, [10, 4], .tflite) == [.output, .input])
+        #expect(try roles(.lstm, [40, 6], .tflite) == [.gate, .output, .input])
     }
 
     @Test func impossibleShapesAreRefused() {
         #expect(throws: MapperError.self) { try LayerGeometry(kind: .lstm, shape: [10, 4]) }
         #expect(throws: MapperError.self) { try LayerGeometry(kind: .conv, shape: [10, 4]) }
         #expect(throws: MapperError.self) { try LayerGeometry(kind: .depthwise, shape: [10, 4, 3, 3]) }
+        #expect(throws: MapperError.self) {
+            try LayerGeometry(kind: .depthwise, shape: [2, 3, 3, 4], convention: .tflite)
+        }
         #expect(throws: MapperError.self) {
             try LayerGeometry(kind: .fc, axes: [.init(.output, .max), .init(.input, 3)], count: 10)
         }

@@ -20,7 +20,8 @@ struct Layout: Sendable, CustomTestStringConvertible {
                     for kind in [LayerKind.lstm, .gru] {
                         let stacked = a * kind.gates
                         switch convention {
-                        case .pytorch: all.append(Layout(kind: kind, convention: convention, shape: [stacked, b]))
+                        case .pytorch, .tflite:
+                            all.append(Layout(kind: kind, convention: convention, shape: [stacked, b]))
                         case .onnx:
                             for d in 1...2 {
                                 all.append(Layout(kind: kind, convention: convention, shape: [d, stacked, b]))
@@ -33,7 +34,12 @@ struct Layout: Sendable, CustomTestStringConvertible {
                         all.append(Layout(kind: .conv, convention: convention, shape: [a, b, k]))
                         all.append(Layout(kind: .conv, convention: convention, shape: [a, b, k, 3]))
                         all.append(Layout(kind: .conv, convention: convention, shape: [2, k, 3, a, b]))
-                        let depthwise = convention == .keras ? [k, 3, a, b] : [a, 1, b, k]
+                        let depthwise =
+                            switch convention {
+                            case .keras: [k, 3, a, b]
+                            case .tflite: [1, b, k, a]
+                            case .pytorch, .onnx: [a, 1, b, k]
+                            }
                         all.append(Layout(kind: .depthwise, convention: convention, shape: depthwise))
                     }
                 }

@@ -17,11 +17,16 @@ enum Fixtures {
 
     static let names = all.keys.sorted()
 
+    /// Of each family of formats a script has written the files and what is in them.
     static let all: [String: [Expected]] = {
-        guard let data = FileManager.default.contents(atPath: path("expected.json")),
-            let expected = try? JSONDecoder().decode([String: [Expected]].self, from: data)
-        else { return [:] }
-        return expected
+        var all: [String: [Expected]] = [:]
+        for file in ["expected.json", "expected_torch.json", "expected_gguf.json", "expected_tflite.json"] {
+            guard let data = FileManager.default.contents(atPath: path(file)),
+                let expected = try? JSONDecoder().decode([String: [Expected]].self, from: data)
+            else { return [:] }
+            all.merge(expected) { first, _ in first }
+        }
+        return all
     }()
 
     static func path(_ name: String) -> String { Bundle.module.bundlePath + "/Fixtures/\(name)" }
@@ -35,8 +40,9 @@ extension ModelFile {
     /// A tensor's values in row-major order, read through its memory order.
     func values(of tensor: TensorRecord) -> [UInt8] {
         let bytes = withBytes(of: tensor.extent) { Array($0) }
-        let size = (tensor.dtype.bitWidth ?? 8) / 8
-        guard let order = tensor.memoryOrder, tensor.count > 1 else { return bytes }
+        guard let order = tensor.memoryOrder, let size = tensor.dtype.bitWidth.map({ $0 / 8 }), tensor.count > 1 else {
+            return bytes
+        }
         var strides = [Int](repeating: 1, count: order.count)
         var stride = 1
         for dimension in order.reversed() {
