@@ -29,8 +29,9 @@ struct HostileFileTests {
                 }
             }
             for checksum in model.checksums {
-                #expect(checksum.covered.range.upperBound <= bytes.count)
-                #expect(checksum.fields.allSatisfy { $0 >= 0 && $0 + 4 <= bytes.count })
+                let size = model.files[checksum.covered.file].file.size
+                #expect(checksum.covered.range.upperBound <= size)
+                #expect(checksum.fields.allSatisfy { $0 >= 0 && $0 + 4 <= size })
             }
             return true
         } catch {

@@ -79,7 +79,7 @@ struct ZipTests {
     @Test(arguments: [
         (["manifest.json"], ".wcz"), (["a.npy", "b.npy"], "NumPy archive"),
         (["config.json", "model.weights.h5"], "Keras"),
-        (["readme.txt"], "ZIP archive"), (["m/data.pkl", "m/constants.pkl"], "TorchScript"),
+        (["readme.txt"], "ZIP archive"),
         (["m/archive_format", "m/models/model.json"], ".pt2"),
     ])
     func otherArchivesAreNamed(entries: [String], expected: String) throws {

@@ -4,13 +4,11 @@ Needs torch and safetensors; run it as `python3 make_fixtures.py`. The files are
 """
 
 import argparse
-import io
 import json
 import pathlib
 import pickle
 import struct
 import warnings
-import zipfile
 
 import torch
 from safetensors.torch import save_file
@@ -157,16 +155,6 @@ def save_storage_views(file):
     expected[file] = [describe(name, tensor) for name, tensor in loaded.items()]
 
 
-def save_script(file):
-    """A TorchScript archive without its debugging entries, which name folders of the machine it was made on."""
-    script = io.BytesIO()
-    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), script)
-    with zipfile.ZipFile(script) as source, zipfile.ZipFile(HERE / file, "w") as target:
-        for name in source.namelist():
-            if not name.endswith(".debug_pkl"):
-                target.writestr(zipfile.ZipInfo(name), source.read(name))
-
-
 def main():
     for prefix, options in (("zip", {}), ("legacy", {"_use_new_zipfile_serialization": False})):
         save(f"{prefix}_checkpoint.pt", checkpoint(), **options)
@@ -184,7 +172,6 @@ def main():
         save(f"{prefix}_tensor.pt", torch.arange(4.0), [describe("tensor", torch.arange(4.0))], **options)
     save("zip_newer_dtypes.pt", newer_dtypes())
     save_storage_views("legacy_storage_views.pt")
-    save_script("torchscript.pt")
 
     torch.manual_seed(5)
     tensors = {

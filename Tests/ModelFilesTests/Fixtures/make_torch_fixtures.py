@@ -88,7 +88,8 @@ def save_script(file, module, tensors):
 
 def script_tensors(module):
     names = [describe(name, tensor, SCRIPT_KINDS.get(name)) for name, tensor in module.state_dict().items()]
-    names += [describe(f"pieces.{i}", piece) for i, piece in enumerate(module.pieces)]
+    # Among the attributes the list comes behind the buffer.
+    names[1:1] = [describe(f"pieces.{i}", piece) for i, piece in enumerate(module.pieces)]
     return names + [describe("CONSTANTS.c0", module.shift.code_with_constants[1].c0)]
 
 
