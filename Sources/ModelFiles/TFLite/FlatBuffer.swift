@@ -5,7 +5,7 @@
 /// their length. Source: "FlatBuffer Internals" in the documentation of google/flatbuffers.
 struct FlatBuffer {
     private let reader: ByteReader
-    /// How many more bytes may be read. Tables may be shared, but not so that what is read multiplies.
+    /// How many more bytes may be read: tables may be shared, but not so that what is read multiplies.
     private var bytesLeft: Int
 
     /// A table: the offset of its first byte, and where its fields lie.

@@ -50,7 +50,7 @@ class Script(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(1, 2, 3, padding=1)
         self.mix = nn.Conv2d(2, 3, 1)
-        self.layers = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 2)])
+        self.layers = nn.ModuleList([nn.Linear(3, 4), nn.Linear(4, 2)])
         self.rnn = nn.LSTMCell(2, 3)
         self.tied = Tied()
         self.register_buffer("scale", torch.randn(2, 3).bfloat16())
@@ -81,6 +81,7 @@ def save_script(file, module, tensors):
                 info.compress_type = entry.compress_type
                 target.writestr(info, source.read(entry.filename))
     loaded = torch.jit.load(HERE / file)
+    assert loaded(torch.ones(1, 4, 4))[0].isfinite().all()
     state = loaded.state_dict()
     assert state["tied.encoder.weight"].data_ptr() == state["tied.decoder.weight"].data_ptr()
     expected[file] = tensors(loaded)
