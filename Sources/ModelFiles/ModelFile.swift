@@ -71,7 +71,7 @@ public struct ModelFile: Sendable {
     public let path: String
     /// The file of `path` first; for a sharded model its shards follow by name.
     ///
-    /// Of a directory every file, by name.
+    /// Of a directory and of a split GGUF model every file, by name.
     public let files: [Source]
     /// Every tensor under every name, in the format's own order (safetensors and raw: by place in the files).
     public let tensors: [TensorRecord]

@@ -87,6 +87,13 @@ struct GGUFTests {
         #expect(model.tensors.map(\.extent.file) == [0, 0, 1, 1, 2])
     }
 
+    @Test func theFolderOfASplitModelHoldsItOnce() throws {
+        let model = try ModelFiles.open(Fixtures.path("split_gguf"))
+        #expect(model.format == .directory)
+        #expect(model.tensors.map(\.name) == (0..<5).map { "blk.\($0).weight" })
+        #expect(model.tensors.map(\.extent.file) == [0, 0, 1, 1, 2])
+    }
+
     @Test func aPartThatIsMissingOrRenamedIsNamed() throws {
         let first = try Fixtures.bytes("split_gguf/model-00001-of-00003.gguf")
         let path = try folder.write(first, "m-00001-of-00003.gguf")

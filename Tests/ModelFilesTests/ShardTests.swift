@@ -31,6 +31,13 @@ struct ShardTests {
         }
     }
 
+    @Test func theFolderOfAShardedModelHoldsItOnce() throws {
+        let model = try ModelFiles.open(Fixtures.path("sharded_zip"))
+        #expect(model.format == .directory)
+        #expect(model.files.count == 3)
+        #expect(Set(model.tensors.map(\.name)) == ["a.weight", "b.count", "a.bias", "b.weight"])
+    }
+
     @Test func shardsAreOfOneKind() throws {
         try folder.write(try Fixtures.bytes("sharded_zip/\(Self.shards[0])"), "1.bin")
         try folder.write(try Fixtures.bytes("sharded/model-00001-of-00002.safetensors"), "2.bin")

@@ -38,7 +38,7 @@ struct Layout: Sendable, CustomTestStringConvertible {
                             switch convention {
                             case .keras: [k, 3, a, b]
                             case .tflite: [1, b, k, a]
-                            case .pytorch, .onnx: [a, 1, b, k]
+                            case .pytorch, .onnx, .transposed: [a, 1, b, k]
                             }
                         all.append(Layout(kind: .depthwise, convention: convention, shape: depthwise))
                     }

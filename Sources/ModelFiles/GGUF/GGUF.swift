@@ -1,8 +1,9 @@
 /// A model in GGUF, in one file or split into several that llama.cpp's `gguf-split` named `NAME-00001-of-00003.gguf`.
 ///
-/// Any part opens the whole. Tensors of plain floats can be packed; block-quantized ones keep their bytes.
+/// Any part opens the whole, the first part's file first. Tensors of plain floats can be packed; block-quantized ones keep their bytes.
 enum GGUF: ModelFormat {
     static let name = ModelFormatName.gguf
+    static let spansFiles = true
     static let signature = Array("GGUF".utf8)
 
     static func recognizes(_ file: MappedFile) -> Bool { file.withAllBytes { $0.starts(with: signature) } }

@@ -6,6 +6,7 @@ import Glibc
 /// map lies in its shard, and a shard holds no other. The shards are safetensors files or PyTorch checkpoints, all of one kind.
 enum ModelShards: ModelFormat {
     static let name = ModelFormatName.safetensorsSharded
+    static let spansFiles = true
 
     /// What a shard may be.
     private static let shardFormats: [any ModelFormat.Type] = [Safetensors.self, TorchZip.self, TorchLegacy.self]
