@@ -72,7 +72,8 @@ struct DecoderTests {
             ["legacy_checkpoint.pt", "legacy_dtypes.pt", "legacy_views.pt", "zip_checkpoint.pt", "zip_dtypes.pt"]
             + [
                 "zip_module.pt", "zip_views.pt", "single.safetensors", "sharded/model.safetensors.index.json",
-                "sharded",
+                "sharded", "torchscript.pt", "sharded_zip/pytorch_model.bin.index.json", "mixed.gguf",
+                "split_gguf/model-00001-of-00003.gguf", "network.tflite",
             ]
         return names.flatMap { name in
             Medium.allCases.map { Case(model: fixtures + name, medium: $0, bits: 8) }
