@@ -70,9 +70,9 @@ struct RawWeightsTests {
         #expect(openingError(try folder.write(tar))?.contains("PyTorch before 0.1.10") == true)
     }
 
-    @Test func missingFilesFoldersAndDevicesAreRefused() {
+    @Test func missingFilesEmptyFoldersAndDevicesAreRefused() {
         #expect(openingError("\(folder.path)/none")?.contains("no such file") == true)
-        #expect(openingError(folder.path)?.contains("directory") == true)
+        #expect(openingError(folder.path)?.contains("a folder without a model file") == true)
         #expect(openingError("\(folder.path)\0x")?.contains("zero byte") == true)
         #expect(openingError("/dev/null")?.contains("regular file") == true)
     }

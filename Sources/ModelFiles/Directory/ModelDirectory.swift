@@ -8,6 +8,8 @@ import Glibc
 enum ModelDirectory {
     /// Whether a path leads to a folder.
     static func isFolder(_ path: String) -> Bool {
+        // The system would take the path to end at a zero byte.
+        guard !path.utf8.contains(0) else { return false }
         var status = stat()
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
