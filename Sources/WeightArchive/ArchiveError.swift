@@ -6,6 +6,8 @@ public enum ArchiveError: Error, Hashable, Sendable, CustomStringConvertible {
     case cannotWrite(path: String, reason: String)
     /// The output exists and may not be replaced.
     case exists(path: String)
+    /// Another process packs to the same output.
+    case busy(path: String, partial: String)
     /// The file is no packed file, or of a version that this program does not know.
     case notAnArchive(path: String, found: String)
     /// A part of a packed file is not what its hash, or the format, says it must be.
@@ -20,11 +22,14 @@ public enum ArchiveError: Error, Hashable, Sendable, CustomStringConvertible {
     case option(String)
     /// The work was given up on request.
     case cancelled
+    /// Packing was stopped on request, and what was done kept in a file.
+    case stopped(percent: Int, partial: String)
 
     public var description: String {
         switch self {
         case .io(let path, let reason), .cannotWrite(let path, let reason): "\(path): \(reason)"
         case .exists(let path): "\(path): exists already, expected a new name (--force replaces it)"
+        case .busy(let path, let partial): "\(path): another process is packing to it, and holds \(partial)"
         case .notAnArchive(let path, let found): "\(path): expected a packed file (.wcz), found \(found)"
         case .damaged(let path, let part, let expected, let found):
             "\(path): damaged: \(part): expected \(expected), found \(found)"
@@ -34,6 +39,8 @@ public enum ArchiveError: Error, Hashable, Sendable, CustomStringConvertible {
         case .pattern(let option, let pattern, let reason): "\(option) '\(pattern)': \(reason)"
         case .option(let reason): reason
         case .cancelled: "stopped; nothing was written"
+        case .stopped(let percent, let partial):
+            "stopped at \(percent) %; the same command goes on from there (to give up, delete \(partial))"
         }
     }
 }

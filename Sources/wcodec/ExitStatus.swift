@@ -26,8 +26,8 @@ enum ExitStatus: Int32 {
             case let error as ArchiveError:
                 switch error {
                 case .io: .unreadable
-                case .exists, .cannotWrite: .cannotCreate
-                case .cancelled: .interrupted
+                case .exists, .busy, .cannotWrite: .cannotCreate
+                case .cancelled, .stopped: .interrupted
                 case .notExact: .failure
                 case .notAnArchive, .damaged, .layer, .pattern, .option: .badInput
                 }

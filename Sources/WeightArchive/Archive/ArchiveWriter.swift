@@ -3,11 +3,11 @@ import Glibc
 
 /// Collects the entries of a packed file and writes it whole or not at all.
 ///
-/// Streams wait in an unnamed temporary file, so that neither memory nor, when the program is killed, the disk keeps them.
+/// Entries wait on the disk, so that memory does not keep them: while it is written, an archive takes twice its size.
 final class ArchiveWriter {
     private let output: AtomicFile
-    private let spool: Int32
-    private var spoolSize = 0
+    /// Where entries wait.
+    let spool: Spool
     /// Names with the place of their bytes in the spool, in the order of the archive.
     private var entries: [(name: String, offset: Int, length: Int)] = []
 
@@ -15,35 +15,21 @@ final class ArchiveWriter {
     ///   - path: the packed file's name.
     ///   - force: whether a file of that name is replaced.
     ///   - inputs: files that are packed, which it must not replace.
-    /// - Throws: `ArchiveError.exists` or `.cannotWrite`.
+    /// - Throws: `ArchiveError.exists`, `.busy` or `.cannotWrite`.
     init(_ path: String, force: Bool, inputs: [String]) throws(ArchiveError) {
         output = try AtomicFile(path, force: force, inputs: inputs)
-        let name = output.temporary + ".spool"
-        spool = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard spool >= 0 else { throw .cannotWrite(path: output.folder, reason: systemMessage()) }
-        unlink(name)
+        TemporaryName.removeLeftovers(in: output.folder)
+        spool = try Spool(beside: output)
     }
-
-    deinit { close(spool) }
 
     /// Bytes that were written to the spool, to be named an entry later.
-    struct Spooled: Sendable {
-        fileprivate let offset: Int
-        let length: Int
-    }
+    typealias Spooled = Spool.Place
 
     /// Keeps bytes for an entry.
-    func spool(_ bytes: UnsafeRawBufferPointer) throws(ArchiveError) -> Spooled {
-        let place = Spooled(offset: spoolSize, length: bytes.count)
-        try writeFully(spool, bytes, at: spoolSize, path: output.path)
-        spoolSize += bytes.count
-        return place
-    }
+    func spool(_ bytes: UnsafeRawBufferPointer) throws(ArchiveError) -> Spooled { try spool.append(bytes) }
 
     /// Keeps bytes for an entry.
-    func spool(_ bytes: [UInt8]) throws(ArchiveError) -> Spooled {
-        try withBytes(of: bytes) { bytes throws(ArchiveError) in try spool(bytes) }
-    }
+    func spool(_ bytes: [UInt8]) throws(ArchiveError) -> Spooled { try spool.append(bytes) }
 
     /// Makes an entry of kept bytes that follow each other.
     func add(_ name: String, _ bytes: Spooled) { entries.append((name, bytes.offset, bytes.length)) }
@@ -56,7 +42,7 @@ final class ArchiveWriter {
 
         fileprivate init(_ writer: ArchiveWriter) {
             self.writer = writer
-            start = writer.spoolSize
+            start = writer.spool.size
         }
 
         func append(_ bytes: UnsafeRawBufferPointer) throws(ArchiveError) {
@@ -66,7 +52,7 @@ final class ArchiveWriter {
 
         /// The entry's bytes and their hash.
         var result: (place: Spooled, hash: String) {
-            (Spooled(offset: start, length: writer.spoolSize - start), hasher.digest)
+            (Spooled(offset: start, length: writer.spool.size - start), hasher.digest)
         }
     }
 
@@ -100,8 +86,8 @@ final class ArchiveWriter {
 
     private func add(_ entry: (name: String, offset: Int, length: Int), to archive: OpaquePointer) throws(ArchiveError)
     {
-        // Through the descriptor: the spool has no name.
-        let path = "/proc/self/fd/\(spool)"
+        // Through the descriptor: the spool may have no name.
+        let path = "/proc/self/fd/\(spool.descriptor)"
         // A length of 0 would mean "to the end".
         let source =
             entry.length > 0

@@ -29,7 +29,7 @@ final class AtomicFile {
             throw .cannotWrite(path: path, reason: "expected the name of a file to write")
         }
         // A name of its own: with more than the output's it could be longer than a file's name may be.
-        temporary = "\(folder)/.wcodec-\(getpid())-\(UInt64.random(in: 0 ... .max)).partial"
+        temporary = "\(folder)/\(TemporaryName.make())"
         var status = stat()
         if lstat(path, &status) == 0 {
             guard force else { throw .exists(path: path) }

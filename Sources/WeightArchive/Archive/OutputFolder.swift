@@ -33,7 +33,9 @@ final class OutputFolder {
             guard force else { throw .exists(path: self.path) }
             temporary = nil
         } else {
-            temporary = try AtomicFile(self.path, force: false).temporary
+            let output = try AtomicFile(self.path, force: false)
+            TemporaryName.removeLeftovers(in: output.folder)
+            temporary = output.temporary
         }
         let root = temporary ?? self.path
         try makeFolder(root, isOutput: true)
@@ -62,6 +64,7 @@ final class OutputFolder {
         guard status.st_mode & S_IFMT == S_IFDIR else {
             throw .cannotWrite(path: folder, reason: "expected a folder, found a file or link")
         }
+        TemporaryName.removeLeftovers(in: folder)
     }
 
     /// Gives the folder, or each file, its name.

@@ -10,14 +10,14 @@ enum Trailer {
     static var length: Int { prefix.utf8.count + digits }
 }
 
-/// The hash of the first `count` bytes of a file.
-func hash(_ file: Int32, _ count: Int, path: String) throws(ArchiveError) -> String {
+/// The hash of `count` bytes of a file.
+func hash(_ file: Int32, from start: Int = 0, _ count: Int, path: String) throws(ArchiveError) -> String {
     let hasher = Hasher128()
     var buffer = [UInt8](repeating: 0, count: 1 << 20)
     var done = 0
     while done < count {
         let length = min(buffer.count, count - done)
-        let got = buffer.withUnsafeMutableBytes { pread(file, $0.baseAddress, length, done) }
+        let got = buffer.withUnsafeMutableBytes { pread(file, $0.baseAddress, length, start + done) }
         guard got > 0 else {
             throw .io(path: path, reason: got < 0 ? systemMessage() : "became shorter while it was read")
         }

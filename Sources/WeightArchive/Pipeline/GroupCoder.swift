@@ -111,7 +111,7 @@ func withBytes<Result, Failure: Error>(
 ///   - memory: what each job needs; one that exceeds the budget runs alone.
 ///   - run: the job with that index; may block.
 ///   - done: receives each result as it comes, in no particular order, one at a time.
-/// - Throws: the first error of a job, after the others have ended; `ArchiveError.cancelled`.
+/// - Throws: the first error of a job, after the others have ended; `ArchiveError.cancelled`, after what runs is done.
 func runJobs<Result: Sendable>(
     memory: [Int], limit: Int, budget: Int, run: @escaping @Sendable (Int) throws -> Result,
     done: (Int, Result) throws -> Void
@@ -128,7 +128,8 @@ func runJobs<Result: Sendable>(
             while running > 0, running >= limit || used + need > budget {
                 if let finished = try await tasks.next() { try finish(finished) }
             }
-            guard !Task.isCancelled else { throw ArchiveError.cancelled }
+            // What runs is not lost.
+            guard !Task.isCancelled else { break }
             running += 1
             used += need
             tasks.addTask { (job, try run(job)) }

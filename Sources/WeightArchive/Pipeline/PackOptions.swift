@@ -49,6 +49,8 @@ public struct Progress: Sendable {
     public var done: Int
     /// Weights in all.
     public var total: Int
+    /// Those of `done` that an earlier run finished.
+    public var resumed = 0
 }
 
 /// Receives progress, from any thread.

@@ -23,8 +23,8 @@ public struct Packer: Sendable {
     public let model: ModelFile
     /// How it is packed.
     public let options: PackOptions
-    private let tensors: [SelectedTensor]
-    private let groups: [StreamGroup]
+    let tensors: [SelectedTensor]
+    let groups: [StreamGroup]
 
     /// Plans the packing of a model.
     ///
@@ -90,61 +90,76 @@ public struct Packer: Sendable {
     /// Weights that will be packed.
     public var weightCount: Int { groups.reduce(0) { $0 + $1.weightCount } }
 
-    /// What a job gives: streams in the spool, and what is known of each layer.
-    private struct GroupResult: Sendable {
-        var streams: [[UInt8]]
-        var hashes: [String]
-        var layers: [LayerResult]
-    }
-
-    private struct LayerResult: Sendable {
-        var codebook: any Codebook
-        var hash: String
-        var crc: UInt
-        var statistics: LayerStatistics
-    }
-
     /// Packs the model into a file.
     ///
+    /// Layers that are done wait in a file beside the output, named like it with `.partial`. When the work is stopped, or the
+    /// disk is full, it stays, and packing the same layers to the same output takes them from there; the packed file is the
+    /// same to the byte. Any other end removes it.
+    ///
+    /// - Parameters:
+    ///   - path: the packed file.
+    ///   - progress: receives progress.
+    ///   - note: receives what a person should know of an earlier run's layers, a line each.
     /// - Returns: sizes and the contents, layer by layer.
     /// - Throws: `ArchiveError`; then no output exists.
-    public func pack(to path: String, progress: ProgressHandler = { _ in }) async throws -> PackResult {
+    public func pack(
+        to path: String, progress: ProgressHandler = { _ in }, note: (String) -> Void = { _ in }
+    ) async throws -> PackResult {
         let writer = try ArchiveWriter(path, force: options.force, inputs: model.files.map(\.file.path))
+        if let refusal = writer.spool.refusal { note("\(refusal); when this run is stopped, the next begins anew") }
+        let journal = PackJournal(spool: writer.spool)
+        var finished = FinishedGroups(count: groups.count)
+        do {
+            try await resume(journal, into: &finished, progress, note)
+            try await packGroups(journal, into: &finished, progress)
+            let manifest = try assemble(finished, writer)
+            guard !Task.isCancelled else { throw ArchiveError.cancelled }
+            let size = try writer.finish()
+            let original = model.files.reduce(0) { $0 + $1.file.size }
+            return PackResult(
+                originalBytes: original, packedBytes: size, summary: ArchiveSummary(manifest, packedBytes: size))
+        } catch let error as ArchiveError {
+            throw keeping(writer.spool, finished, error)
+        }
+    }
+
+    /// Packs what is not finished.
+    private func packGroups(
+        _ journal: PackJournal, into finished: inout FinishedGroups, _ progress: ProgressHandler
+    ) async throws {
         let largest = model.tensors.map(\.extent.length).max() ?? 0
-        var spooled: [[ArchiveWriter.Spooled]] = Array(repeating: [], count: groups.count)
-        var results: [GroupResult?] = Array(repeating: nil, count: groups.count)
-        var done = 0
+        let resumed = weights(of: finished)
+        var done = resumed
         // Large groups first, so that no core waits long for the last one.
-        let order = groups.indices.sorted { (groups[$1].weightCount, $0) < (groups[$0].weightCount, $1) }
-        progress(Progress(done: 0, total: weightCount))
+        let order = groups.indices.filter { finished.entries[$0] == nil }.sorted {
+            (groups[$1].weightCount, $0) < (groups[$0].weightCount, $1)
+        }
+        progress(Progress(done: done, total: weightCount, resumed: resumed))
         try await runJobs(
             memory: order.map { groups[$0].memory }, limit: max(options.threads, 1), budget: 2 * largest + 64 << 20
         ) { job in
             try packGroup(groups[order[job]])
         } done: { job, result in
-            let index = order[job]
-            spooled[index] = try result.streams.map { stream throws(ArchiveError) in try writer.spool(stream) }
-            results[index] = result
-            results[index]?.streams = []
-            done += groups[index].weightCount
-            progress(Progress(done: done, total: weightCount))
+            let places = try journal.append(result.record, result.streams)
+            finished.entries[order[job]] = PackJournal.Entry(record: result.record, streams: places)
+            done += groups[order[job]].weightCount
+            progress(Progress(done: done, total: weightCount, resumed: resumed))
         }
-        let manifest = try assemble(results.compactMap { $0 }, spooled, writer)
-        let size = try writer.finish()
-        let original = model.files.reduce(0) { $0 + $1.file.size }
-        return PackResult(
-            originalBytes: original, packedBytes: size, summary: ArchiveSummary(manifest, packedBytes: size))
     }
 }
 
 // MARK: - One group
 
 extension Packer {
+    private typealias GroupResult = (record: GroupRecord, streams: [[UInt8]])
+
     private func packGroup(_ group: StreamGroup) throws -> GroupResult {
         try group.format.bytesPerSample == 1 ? packGroup(group, UInt8.self) : packGroup(group, UInt16.self)
     }
 
     private func packGroup<Bin: BinScalar>(_ group: StreamGroup, _: Bin.Type) throws -> GroupResult {
+        // First, so that weights that change while they are packed are noticed.
+        let originals = hashOfOriginals(group)
         var codebooks: [any Codebook] = []
         let (streams, frameHashes) = try encode(group, as: Bin.self) { index, bins in
             let layer = group.layers[index]
@@ -160,7 +175,7 @@ extension Packer {
                 throw ArchiveError.layer(tensor: layer.name, reason: error.description)
             }
         }
-        var results: [LayerResult] = []
+        var results: [GroupRecord.Layer] = []
         let isLossless = group.codec.description.isLossless
         try decode(group, as: Bin.self) {
             streams[$0]
@@ -177,14 +192,17 @@ extension Packer {
                     ? measure(TensorWeights<Double>(model, tensor), bins, codebooks[index], bits: layer.bits)
                     : measure(TensorWeights<Float>(model, tensor), bins, codebooks[index], bits: layer.bits))
         }
-        return GroupResult(
-            streams: streams, hashes: streams.map { $0.withUnsafeBytes { Hasher128.hash($0) } }, layers: results)
+        let record = GroupRecord(
+            identity: try identity(of: group), originals: originals,
+            streams: streams.map { .init(length: $0.count, hash: $0.withUnsafeBytes { Hasher128.hash($0) }) },
+            layers: results)
+        return (record, streams)
     }
 
     /// Restores a layer as unpacking will, and compares it with the original.
     private func measure<Scalar: WeightScalar, Bin: BinScalar>(
         _ weights: TensorWeights<Scalar>, _ bins: Span<Bin>, _ codebook: any Codebook, bits: Int
-    ) -> LayerResult {
+    ) -> GroupRecord.Layer {
         var histogram = BinHistogram(bits: bits)
         var meter = ErrorMeter()
         let hasher = Hasher128()
@@ -212,7 +230,7 @@ extension Packer {
         }
         // Pages that were read count as the process's memory until they are given back.
         model.files[weights.tensor.extent.file].file.release(weights.tensor.extent.range)
-        return LayerResult(
+        return GroupRecord.Layer(
             codebook: codebook, hash: hasher.digest, crc: crc,
             statistics: LayerStatistics(
                 entropy: histogram.entropy, variance: meter.variance, meanSquaredError: meter.meanSquaredError,
@@ -224,25 +242,21 @@ extension Packer {
 
 extension Packer {
     /// Names the entries in their order: manifest, streams, parameters, exact tensors, skeletons.
-    private func assemble(
-        _ results: [GroupResult], _ spooled: [[ArchiveWriter.Spooled]], _ writer: ArchiveWriter
-    ) throws -> Manifest {
+    private func assemble(_ finished: FinishedGroups, _ writer: ArchiveWriter) throws -> Manifest {
         var parameters: [UInt8] = []
         var streams: [Manifest.Stream] = []
         var packed: [Int: Manifest.Packed] = [:]
         var restoredCRC: [Int: UInt] = [:]
         var taken: Set<String> = []
         var streamEntries: [(String, ArchiveWriter.Spooled)] = []
-        for (group, (result, places)) in zip(groups, zip(results, spooled)) {
-            let total = places.reduce(0) { $0 + $1.length }
+        for (group, entry) in zip(groups, finished.entries) {
+            guard let entry else { continue }
+            let total = entry.streams.reduce(0) { $0 + $1.length }
+            let statistics = entry.record.layers.compactMap(\.statistics)
             let shares = share(
-                total,
-                by: zip(group.layers, result.layers).map {
-                    ($1.statistics.entropy + 0.01) * Double($0.geometry.count)
-                })
+                total, by: zip(group.layers, statistics).map { ($1.entropy + 0.01) * Double($0.geometry.count) })
             var frame = 0
-            for (index, (layer, coded)) in zip(group.layers, result.layers).enumerated() {
-                let codebook = coded.codebook.serialized
+            for (index, (layer, coded)) in zip(group.layers, entry.record.layers).enumerated() {
                 var block: [Int]?
                 if options.medium == .video, case .pictures(let tiling) = layer.placement {
                     block = [tiling.block.bfin, tiling.block.bfout, tiling.block.bx, tiling.block.by]
@@ -250,17 +264,17 @@ extension Packer {
                 packed[layer.tensor] = Manifest.Packed(
                     kind: layer.geometry.kind.rawValue,
                     axes: layer.geometry.axes.map { .init(role: $0.role.rawValue, count: $0.count) }, bits: layer.bits,
-                    ranges: coded.codebook.encoding, parameters: [parameters.count, codebook.count], block: block,
+                    ranges: coded.ranges, parameters: [parameters.count, coded.parameters.count], block: block,
                     stream: streams.count, frame: frame, frames: layer.placement.frameCount, hash: coded.hash,
                     bytes: shares[index],
-                    entropy: rounded(coded.statistics.entropy), variance: rounded(coded.statistics.variance),
-                    mse: rounded(coded.statistics.meanSquaredError), maxError: rounded(coded.statistics.maximumError))
-                parameters += codebook
+                    entropy: rounded(statistics[index].entropy), variance: rounded(statistics[index].variance),
+                    mse: rounded(statistics[index].meanSquaredError), maxError: rounded(statistics[index].maximumError))
+                parameters += coded.parameters
                 restoredCRC[layer.tensor] = coded.crc
                 frame += layer.placement.frameCount
             }
-            for (index, (place, hash)) in zip(places, result.hashes).enumerated() {
-                let suffix = (places.count > 1 ? ".\(index)" : "") + ".\(group.codec.description.fileExtension)"
+            for (index, (place, stream)) in zip(entry.streams, entry.record.streams).enumerated() {
+                let suffix = (entry.streams.count > 1 ? ".\(index)" : "") + ".\(group.codec.description.fileExtension)"
                 // A video holds layers of several names; it gets a number.
                 let name = options.medium == .video ? "\(streams.count)" : group.layers[0].name
                 let entry = EntryName.stream(options.medium.rawValue, name, suffix, taken: &taken)
@@ -269,7 +283,7 @@ extension Packer {
                     Manifest.Stream(
                         entry: entry, codec: group.codec.specification, width: group.format.width,
                         height: group.format.height, frames: group.framesOfStreams[index], bits: group.format.bitDepth,
-                        hash: hash))
+                        hash: stream.hash))
             }
         }
         let image = try ParameterImage(parameters)

@@ -27,6 +27,7 @@ public struct Unpacker: Sendable {
     ) async throws -> [String] {
         guard packed.isFolder else {
             let output = try AtomicFile(path, force: force, inputs: [packed.path])
+            TemporaryName.removeLeftovers(in: output.folder)
             let changed = try await restore(
                 to: RestoredFiles([(output.temporary, path)]), threads: threads, progress)
             try output.commit()

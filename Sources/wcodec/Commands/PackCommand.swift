@@ -79,7 +79,14 @@ struct PackCommand: AsyncParsableCommand {
             let path = try output ?? defaultOutput(file)
             let progress = ProgressLine("packing", quiet: run.quiet)
             defer { progress.clear() }
-            let result = try await withInterruption { try await packer.pack(to: path) { progress.show($0) } }
+            let isQuiet = run.quiet
+            let result = try await withInterruption {
+                try await packer.pack(to: path) {
+                    progress.show($0)
+                } note: {
+                    if !isQuiet { printError($0) }
+                }
+            }
             progress.clear()
             if json { return try printJSON(ReportDocument(result.summary)) }
             if !run.quiet { printResult(result, path) }

@@ -1,7 +1,8 @@
 import Dispatch
 import Glibc
 
-/// Runs `work`, and cancels it on the first Ctrl-C or SIGTERM, so that temporary files are removed; a second one kills.
+/// Runs `work`, and cancels it on the first Ctrl-C or SIGTERM, so that temporary files are removed and what runs is finished
+/// and kept; a second one kills.
 func withInterruption<Result: Sendable>(_ work: @escaping @Sendable () async throws -> Result) async throws -> Result {
     let task = Task { try await work() }
     let numbers = [SIGINT, SIGTERM]

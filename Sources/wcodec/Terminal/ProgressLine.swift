@@ -23,8 +23,10 @@ final class ProgressLine: Sendable {
             let part = Double(progress.done) / Double(progress.total)
             let elapsed = (now - start) / .seconds(1)
             let bar = String(repeating: "#", count: Int(part * 20)).padded(to: 20, with: "-")
-            let rate = elapsed > 0 ? fixed(Double(progress.done) / elapsed / 1e6, 1) : "-"
-            let left = progress.done > 0 ? clock(elapsed / part - elapsed) : "-:--"
+            // What an earlier run did took none of this one's time.
+            let own = Double(progress.done - progress.resumed)
+            let rate = elapsed > 0 ? fixed(own / elapsed / 1e6, 1) : "-"
+            let left = own > 0 ? clock(Double(progress.total - progress.done) * elapsed / own) : "-:--"
             writeToStandardError("\r\(title) [\(bar)] \(Int(part * 100)) %  \(rate) M weights/s  ETA \(left) \u{1B}[K")
         }
     }
