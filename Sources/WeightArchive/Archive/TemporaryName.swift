@@ -25,8 +25,9 @@ enum TemporaryName {
         }
     }
 
-    /// Where a process number means this process's: the system since it started, and the container in it. Other machines may
-    /// write to the same folder. `nil` where that cannot be told.
+    /// Where a process number means this process: the system since it started, and the container in it.
+    ///
+    /// Other machines may write to the same folder. `nil` where it cannot be told.
     private static let home: String? = {
         guard let boot = try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8),
             let container = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")
