@@ -33,15 +33,8 @@ struct StoppingTests {
 
     @Test func aKilledPackGoesOn() async throws {
         let (folder, undisturbed) = try await folder()
-        // The system kills a program whose file exceeds the limit (in blocks of 512 bytes), in the middle of a write, unless
-        // what started the tests ignores that signal.
-        for blocks in [0, 1, 99, 340, 341, 700, 950] {
-            let result = try await shell(
-                "ulimit -c 0; ulimit -f \(blocks); env --default-signal=XFSZ \(Self.pack)", in: folder)
-            #expect(result.status > 128, "\(blocks): \(result.error)")
-            #expect(folder.contents == ["model.safetensors", "model.wcz.partial"])
-            #expect(try fileBytes(folder["model.wcz.partial"]).count <= 512 * blocks)
-        }
+        #expect(try await shell(Self.interrupted("KILL"), in: folder).status == 128 + 9)
+        #expect(folder.contents == ["model.safetensors", "model.wcz.partial"])
         let result = try await shell(Self.pack, in: folder)
         #expect(result.status == 0)
         #expect(result.errorLines.count == 1 && result.error.contains("going on from"))
