@@ -244,6 +244,8 @@ struct ResumptionTests {
 
     @Test func aPartialIsReadableByItsOwnerOnly() async throws {
         let stopped = try await Stopped(after: 1, of: smallModel)
+        try stopped.writePartial([], mode: 0o666)
+        #expect(await expectedError { try await stopped.pack(stoppedAfter: 1) } != nil)
         let attributes = try FileManager.default.attributesOfItem(atPath: stopped.partial)
         #expect(attributes[.posixPermissions] as? Int == 0o600)
     }

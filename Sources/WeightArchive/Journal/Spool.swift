@@ -129,8 +129,13 @@ extension Spool {
         if fstat(file, &status) != 0 { return systemMessage() }
         if status.st_mode & S_IFMT != S_IFREG { return "is no regular file" }
         if status.st_uid != geteuid() { return "is another user's" }
-        if status.st_mode & 0o022 != 0 { return "can be written by others" }
         if status.st_nlink > 1 { return "has other names too" }
+        if status.st_size == 0 {
+            // New, or nothing that could be wrong; some file systems know no modes.
+            fchmod(file, 0o600)
+        } else if status.st_mode & 0o022 != 0 {
+            return "can be written by others"
+        }
         return nil
     }
 }
