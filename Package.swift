@@ -11,8 +11,11 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-func library(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
-    .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: settings)
+func library(
+    _ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = [], resources: [Resource] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: settings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -61,7 +64,9 @@ let package = Package(
                 "WeightArchive", "ModelFiles", "WeightMapper", "CZlib", "CZstd",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
-            ]),
+            ],
+            // The report's page is one file: what it is made of is in the program.
+            resources: ["report.html", "report.css", "report.js"].map { .embedInCode("HTML/Assets/\($0)") }),
         .executableTarget(
             name: "wcodec",
             dependencies: [
@@ -76,7 +81,7 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["CXXHash"], path: "Tests/TestSupport", swiftSettings: settings),
         tests("WeightArchiveTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "TestSupport"]),
         tests("EvaluationTests", ["Evaluation", "WeightArchive", "WeightMapper", "ModelFiles", "TestSupport"]),
-        tests("wcodecTests", ["wcodec", "TestSupport"]),
+        tests("wcodecTests", ["wcodec", "Evaluation", "TestSupport"]),
         tests(
             "FormatTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "CXXHash"],
             resources: [.copy("Golden")]),

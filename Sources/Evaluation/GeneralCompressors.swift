@@ -21,16 +21,22 @@ public struct GeneralCompressors: Sendable {
     public static func bins(of packed: PackedModel, threads: Int) async throws -> GeneralCompressors {
         let total = Mutex(GeneralCompressors())
         try await packed.forEachLayer(threads: threads) { _, bits, bins in
-            var one = GeneralCompressors()
-            // Compressors see bytes: they do better on one bin a byte than on bins across bytes.
-            one.add(bins)
-            let count = bins.count / (bits > 8 ? 2 : 1)
-            one.plain = (count * bits + 7) / 8
-            let finished = one
-            total.withLock { $0.add(finished) }
+            let one = GeneralCompressors(bins: bins, bits: bits)
+            total.withLock { $0.add(one) }
         }
         return total.withLock { $0 }
     }
+
+    /// Compresses the bins of one layer, one byte or two each.
+    init(bins: UnsafeRawBufferPointer, bits: Int) {
+        // Compressors see bytes: they do better on one bin a byte than on bins across bytes.
+        add(bins)
+        let count = bins.count / (bits > 8 ? 2 : 1)
+        plain = (count * bits + 7) / 8
+    }
+
+    /// Nothing compressed yet.
+    init() {}
 
     /// Compresses the files of a model as they are.
     public static func files(of model: ModelFile) -> GeneralCompressors {
@@ -59,7 +65,7 @@ public struct GeneralCompressors: Sendable {
         if ZSTD_isError(size) == 0 { zstd += size }
     }
 
-    private mutating func add(_ other: GeneralCompressors) {
+    mutating func add(_ other: GeneralCompressors) {
         zip += other.zip
         zstd += other.zstd
         plain += other.plain

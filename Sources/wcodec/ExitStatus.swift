@@ -59,6 +59,17 @@ func printError(_ message: String) {
     writeToStandardError("wcodec: \(printable(message))\n")
 }
 
+/// Writes to standard output, all of it.
+func writeToStandardOutput(_ bytes: [UInt8]) {
+    var done = 0
+    while done < bytes.count {
+        let wrote = bytes[done...].withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+        if wrote < 0, errno == EINTR { continue }
+        guard wrote > 0 else { return }
+        done += wrote
+    }
+}
+
 /// Writes to standard error without a buffer, which Swift 6 does not let two threads share.
 func writeToStandardError(_ text: String) {
     let bytes = Array(text.utf8)

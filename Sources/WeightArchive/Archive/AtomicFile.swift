@@ -121,3 +121,10 @@ public func writeAtomically(
     try withBytes(of: bytes) { bytes throws(ArchiveError) in try writeFully(descriptor, bytes, at: 0, path: path) }
     try file.commit()
 }
+
+/// Finds out before long work whether its output could be written.
+///
+/// - Throws: what `writeAtomically` would throw now.
+public func checkWritable(_ path: String, force: Bool, inputs: [String] = []) throws(ArchiveError) {
+    _ = try AtomicFile(path, force: force, inputs: inputs)
+}

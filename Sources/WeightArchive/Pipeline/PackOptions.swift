@@ -51,6 +51,13 @@ public struct Progress: Sendable {
     public var total: Int
     /// Those of `done` that an earlier run finished.
     public var resumed = 0
+
+    /// Progress of `done` out of `total` weights, of which `resumed` are not this run's work.
+    public init(done: Int, total: Int, resumed: Int = 0) {
+        self.done = done
+        self.total = total
+        self.resumed = resumed
+    }
 }
 
 /// Receives progress, from any thread.

@@ -3,6 +3,8 @@ import Evaluation
 import ModelFiles
 import WeightArchive
 
+extension PictureChoice: ExpressibleByArgument {}
+
 struct ReportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "report",
@@ -11,14 +13,21 @@ struct ReportCommand: AsyncParsableCommand {
             bpw: bits per weight of streams and quantizer parameters. H: order-0 entropy of the bins; +H: what the stream spends \
             above it. SNR in dB. +R(D): bpw above Shannon's bound for a Gaussian source at the same error.
 
+            With --html the report is a page for a browser, with every layer's histogram and pictures; it is one file and needs \
+            no network. Several packed files of one model are compared there, side by side.
+
             EXAMPLES
               wcodec report model.wcz
               wcodec report model.wcz --original model.safetensors
               wcodec report model.wcz --csv > layers.csv
+              wcodec report model.wcz --html
+              wcodec report n8.wcz n6.wcz n4.wcz --html -o compared.html
             """)
 
-    @Argument(help: ArgumentHelp("The packed file.", valueName: "file.wcz"), completion: .file(extensions: ["wcz"]))
-    var packed: String
+    @Argument(
+        help: ArgumentHelp("The packed file, or with --html several of one model.", valueName: "file.wcz"),
+        completion: .file(extensions: ["wcz"]))
+    var packed: [String]
 
     @Option(
         help: ArgumentHelp("The original model, to compare with zip and zstd of it too.", valueName: "model"),
@@ -34,27 +43,96 @@ struct ReportCommand: AsyncParsableCommand {
     @Flag(help: "Print the layers as CSV.")
     var csv = false
 
+    @Flag(help: "Write the report as a page for a browser.")
+    var html = false
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            "The file to write; - is standard output. (default: standard output, for a page the packed file's name with .html)",
+            valueName: "file"), completion: .file())
+    var output: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Pictures on the page: full, preview (small), none, or auto: full as long as they stay under 32 MB.",
+            valueName: "which"))
+    var pictures: PictureChoice = .auto
+
+    @Option(
+        help: ArgumentHelp(
+            "What verify --eval --json printed, for the page to show the loss; once for each packed file, in their order.",
+            valueName: "verify.json"), completion: .file(extensions: ["json"]))
+    var verification: [String] = []
+
+    @Flag(help: "Replace an existing output.")
+    var force = false
+
     @OptionGroup var run: RunOptions
 
     func validate() throws {
-        guard !(json && csv) else { throw ValidationError("expected --json or --csv, found both") }
+        guard [json, csv, html].count(where: { $0 }) < 2 else {
+            throw ValidationError("expected one of --json, --csv and --html, found several")
+        }
+        guard html || packed.count == 1 else {
+            throw ValidationError("expected --html to compare \(packed.count) packed files, found none")
+        }
+        guard html || (pictures == .auto && verification.isEmpty) else {
+            throw ValidationError("expected --html with --pictures and --verification, found none")
+        }
+        guard verification.isEmpty || verification.count == packed.count else {
+            throw ValidationError(
+                "--verification: expected once for each of \(packed.count) packed files, found \(verification.count)")
+        }
     }
 
     func run() async throws {
         try await reportingErrors {
-            let model = try PackedModel(packed)
-            var report = ReportDocument(model.summary)
-            if csv { return print(report.csv, terminator: "") }
             let file = try original.map { path throws(ModelFileError) in try ModelFiles.open(path, layout: layout) }
+            if html { return try await writePage(file) }
+            let model = try PackedModel(packed[0])
+            var report = ReportDocument(model.summary)
+            if csv { return try write(report.csv) }
             let bins = try await GeneralCompressors.bins(of: model, threads: run.threads)
             report.comparison = .init(bins: bins, original: file.map(GeneralCompressors.files))
-            if json { return try printJSON(report) }
-            printLayers(report)
-            printTotal(report, model.summary)
+            if json { return try write(try jsonText(report) + "\n") }
+            let width = output == nil ? terminalWidth() : nil
+            let lines = layerLines(report, width) + totalLines(report, model.summary, width)
+            try write(lines.joined(separator: "\n") + "\n")
         }
     }
 
-    private func printLayers(_ report: ReportDocument) {
+    private func writePage(_ original: ModelFile?) async throws {
+        let path = output ?? replacingExtension(packed[0], with: "html")
+        if path != "-" { try checkWritable(path, force: force, inputs: inputs) }
+        let verifications = try verification.map { path throws(EvaluationError) in try Verification(path: path) }
+        let sources = try packed.enumerated().map { index, path in
+            HTMLReport.Source(
+                try PackedModel(path), verification: verifications.isEmpty ? nil : verifications[index])
+        }
+        let progress = ProgressLine("reading", quiet: run.quiet)
+        defer { progress.clear() }
+        let (pictures, threads) = (pictures, run.threads)
+        let page = try await withInterruption {
+            try await HTMLReport(sources, original: original, pictures: pictures, threads: threads) {
+                progress.show($0)
+            }.html()
+        }
+        progress.clear()
+        if path == "-" { return writeToStandardOutput(page) }
+        try writeAtomically(page, to: path, force: force, inputs: inputs)
+        if !run.quiet { print("\(printable(path)), \(size(page.count))") }
+    }
+
+    private var inputs: [String] { packed + verification + [original, layout].compactMap { $0 } }
+
+    /// Writes to the file that was asked for, or else prints.
+    private func write(_ text: String) throws {
+        guard let output, output != "-" else { return print(text, terminator: "") }
+        try writeAtomically(Array(text.utf8), to: output, force: force, inputs: inputs)
+    }
+
+    private func layerLines(_ report: ReportDocument, _ width: Int?) -> [String] {
         var table = TextTable([
             .init("layer", alignsRight: false), .init("kind", priority: 2, alignsRight: false),
             .init("shape", priority: 4),
@@ -73,15 +151,13 @@ struct ReportCommand: AsyncParsableCommand {
                 layer.aboveRateDistortion.map { fixed($0, 2) } ?? "-",
             ])
         }
-        for line in table.lines(width: terminalWidth()) { print(line) }
+        return table.lines(width: width)
     }
 
-    private func printTotal(_ report: ReportDocument, _ summary: ArchiveSummary) {
-        print("")
-        print(packedLine(summary))
-        print("quantizer: \(report.quantizer)")
-        if let line = keptLine(summary) { print(line) }
-        print("")
+    private func totalLines(_ report: ReportDocument, _ summary: ArchiveSummary, _ width: Int?) -> [String] {
+        var lines = ["", packedLine(summary), "quantizer: \(report.quantizer)"]
+        if let line = keptLine(summary) { lines.append(line) }
+        lines.append("")
         var table = TextTable([.init("", alignsRight: false), .init("bytes"), .init("ratio")])
         let original = report.total.originalBytes
         func add(_ name: String, _ bytes: Int, of whole: Int) {
@@ -100,6 +176,6 @@ struct ReportCommand: AsyncParsableCommand {
                 add("the same bins, zstd", comparison.zstdBins, of: layers)
             }
         }
-        for line in table.lines(width: terminalWidth()) { print(line) }
+        return lines + table.lines(width: width)
     }
 }

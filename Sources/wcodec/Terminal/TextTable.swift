@@ -1,3 +1,4 @@
+import Evaluation
 import Glibc
 
 /// A table for people: columns aligned, and on a narrow terminal the least important ones left out.

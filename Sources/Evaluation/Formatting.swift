@@ -1,7 +1,7 @@
 import Glibc
 
 /// A number with that many digits after the point.
-func fixed(_ value: Double, _ digits: Int) -> String {
+package func fixed(_ value: Double, _ digits: Int) -> String {
     guard value.isFinite else { return value.isNaN ? "-" : value < 0 ? "-inf" : "inf" }
     let scale = pow(10, Double(digits))
     let scaled = (value.magnitude * scale).rounded()
@@ -13,16 +13,16 @@ func fixed(_ value: Double, _ digits: Int) -> String {
     return sign + "\(whole / Int(scale))." + String(repeating: "0", count: digits - fraction.count) + fraction
 }
 
-/// A number with three significant digits, in powers of ten where it is small.
-func significant(_ value: Double) -> String {
+/// A number with a few significant digits, in powers of ten where it is small.
+package func significant(_ value: Double, _ digits: Int = 3) -> String {
     guard value.isFinite, value != 0 else { return value == 0 ? "0" : "\(value)" }
     let exponent = Int(log10(value.magnitude).rounded(.down))
-    if (-4...5).contains(exponent) { return fixed(value, max(2 - exponent, 0)) }
-    return fixed(value / pow(10, Double(exponent)), 2) + "e\(exponent)"
+    if (-4...5).contains(exponent) { return fixed(value, max(digits - 1 - exponent, 0)) }
+    return fixed(value / pow(10, Double(exponent)), digits - 1) + "e\(exponent)"
 }
 
 /// A whole number with separators of thousands.
-func grouped(_ value: Int) -> String {
+package func grouped(_ value: Int) -> String {
     var digits = String(value.magnitude)
     var groups: [String] = []
     while digits.count > 3 {
@@ -33,7 +33,7 @@ func grouped(_ value: Int) -> String {
 }
 
 /// A size in the unit that suits it: 1 MB is 1,000,000 bytes.
-func size(_ bytes: Int) -> String {
+package func size(_ bytes: Int) -> String {
     switch bytes {
     case ..<10_000: "\(grouped(bytes)) B"
     case ..<1_000_000: "\(fixed(Double(bytes) / 1e3, 1)) KB"
@@ -43,15 +43,15 @@ func size(_ bytes: Int) -> String {
 }
 
 /// `[128, 64, 3, 3]` as `128x64x3x3`.
-func dimensions(_ shape: [Int]) -> String {
+package func dimensions(_ shape: [Int]) -> String {
     shape.isEmpty ? "scalar" : shape.map(String.init).joined(separator: "x")
 }
 
 /// One thing or several.
-func count(_ number: Int, _ noun: String) -> String { "\(grouped(number)) \(noun)\(number == 1 ? "" : "s")" }
+package func count(_ number: Int, _ noun: String) -> String { "\(grouped(number)) \(noun)\(number == 1 ? "" : "s")" }
 
 /// Text for one line of a terminal: control characters of hostile names made visible.
-func printable(_ text: String) -> String {
+package func printable(_ text: String) -> String {
     String(
         String.UnicodeScalarView(
             text.unicodeScalars.map { scalar in
