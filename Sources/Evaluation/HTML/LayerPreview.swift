@@ -11,7 +11,7 @@ extension DecodedLayer {
     /// Picture `number` small: every so manieth weight of every so manieth row, in 16 shades.
     ///
     /// Weights are picked, not averaged: the mean of neighbors, which are all but independent, would be gray everywhere.
-    /// A very long or wide picture is squeezed to four times its other side.
+    /// A tall picture is squeezed to a square, a very long one to four times its height.
     ///
     /// - Returns: the whole picture, at the layer's bit depth, where it is no larger than the preview.
     func preview(_ number: Int, within limit: (width: Int, height: Int)) throws -> PagePicture {
@@ -21,7 +21,7 @@ extension DecodedLayer {
         }
         let scale = min(Double(limit.width) / Double(width), Double(limit.height) / Double(height))
         var small = (width: max(Int(Double(width) * scale), 1), height: max(Int(Double(height) * scale), 1))
-        small.width = min(max(small.width, small.height / 4), width)
+        small.width = min(max(small.width, small.height), width)
         small.height = min(max(small.height, small.width / 4), height)
         let depth = min(bits, 4)
         let shift = bits - depth

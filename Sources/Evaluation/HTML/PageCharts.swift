@@ -45,11 +45,12 @@ extension ReportPage {
                     bytes: others.reduce(0) { $0 + $1.bytes }, row: nil))
         }
         let rest = file.document.total.packedBytes - file.document.total.layerPackedBytes
-        cells.append(Cell(title: "Kept tensors and the rest of the model", kind: "rest", bytes: rest, row: nil))
+        cells.append(Cell(title: "Everything else", kind: "rest", bytes: rest, row: nil))
         cells = cells.filter { $0.bytes > 0 }.sorted { $0.bytes > $1.bytes }
         let whole = Double(max(file.document.total.packedBytes, 1))
-        // The names of layers share their beginnings; what differs is worth the room.
-        let prefix = commonPrefix(cells.filter { $0.row != nil }.map(\.title))
+        // The names of layers share beginnings and ends; what differs is worth the room.
+        let names = cells.filter { $0.row != nil }.map { Array($0.title) }
+        let (prefix, suffix) = (sharedPart(names), sharedPart(names.map { $0.reversed() }))
         var html = ""
         for (cell, area) in zip(cells, treemap(cells.map { Double($0.bytes) }, aspect: 2.8)) {
             let share = fixed(Double(cell.bytes) / whole * 100, 1)
@@ -58,12 +59,17 @@ extension ReportPage {
             html += "height=\"\(percent(area.height))\" class=\"k-\(kindClass(cell.kind))\"\(row)>"
             html += "<title>\(escaped(cell.title)): \(grouped(cell.bytes)) bytes, \(share) %</title>"
             html += "<rect width=\"100%\" height=\"100%\"/>"
-            // Names where there is room for them in a wide window; `small` ones leave a narrow one.
-            if area.width > 0.05, area.height > 0.07 {
-                let size = area.width > 0.25 ? "" : " class=\"small\""
-                let name = cell.row == nil ? cell.title : String(cell.title.dropFirst(prefix))
-                html += "<text x=\"9\" y=\"21\"\(size)>\(escaped(name))</text>"
-                if area.height > 0.13 { html += "<text x=\"9\" y=\"38\" class=\"sub\">\(share) %</text>" }
+            let isName = cell.row != nil && cell.title.count > prefix + suffix
+            let name = isName ? String(cell.title.dropFirst(prefix).dropLast(suffix)) : cell.title
+            // In a window of usual width; `small` ones leave a narrow one.
+            let lines = MapLabel.lines(name, width: area.width * 1200 - 16, height: area.height * 352 - 26)
+            let size = area.width > 0.3 ? "" : " class=\"small\""
+            for (number, line) in lines.enumerated() {
+                html += "<text x=\"9\" y=\"\(20 + 16 * number)\"\(size)>\(escaped(line))</text>"
+            }
+            if !lines.isEmpty {
+                let place = "x=\"9\" y=\"\(20 + 16 * lines.count)\""
+                html += "<text \(place) class=\"sub\(area.width > 0.3 ? "" : " small")\">\(share) %</text>"
             }
             html += "</svg>"
         }
@@ -84,13 +90,13 @@ extension ReportPage {
     }
 
     /// Characters up to the last dot that all names begin with.
-    private func commonPrefix(_ names: [String]) -> Int {
-        guard names.count > 1, var prefix = names.first.map({ Array($0) }) else { return 0 }
+    private func sharedPart(_ names: [[Character]]) -> Int {
+        guard names.count > 1, var shared = names.first else { return 0 }
         for name in names {
-            let same = zip(prefix, name).prefix { $0 == $1 }.count
-            prefix.removeLast(prefix.count - same)
+            let same = zip(shared, name).prefix { $0 == $1 }.count
+            shared.removeLast(shared.count - same)
         }
-        return (prefix.lastIndex(of: ".") ?? -1) + 1
+        return (shared.lastIndex(of: ".") ?? -1) + 1
     }
 
     // MARK: - Bits against the bound
@@ -142,6 +148,30 @@ extension ReportPage {
             <p class="note">The line is Shannon's bound for Gaussian weights: no code has fewer bits at that error, \
             6.02 dB a bit.\(median)</p>
             """
+    }
+}
+
+/// A layer's name in a rectangle of the map.
+enum MapLabel {
+    /// Width of a character and height of a line, in pixels.
+    private static let character = 7.8
+    private static let line = 16.0
+
+    /// The lines of a name, broken at dots; the last ones where there is no room for all, none where not even for a few
+    /// characters.
+    static func lines(_ name: String, width: Double, height: Double) -> [String] {
+        let columns = Int(width / character)
+        let rows = Int(height / line)
+        guard columns >= 5, rows >= 1 else { return [] }
+        var lines: [String] = []
+        for part in name.split(separator: ".").map(String.init) {
+            if let last = lines.last, last.count + 1 + part.count <= columns {
+                lines[lines.count - 1] += "." + part
+            } else {
+                lines.append(part.count <= columns ? part : part.prefix(columns - 1) + "…")
+            }
+        }
+        return lines.count <= rows ? lines : ["…" + lines[lines.count - rows].prefix(columns - 1)] + lines.suffix(rows - 1)
     }
 }
 

@@ -33,7 +33,7 @@ private let allColumns = [
 private func snr(_ layer: ReportDocument.Layer) -> String { layer.snr.map { fixed($0, 1) } ?? "exact" }
 
 /// Of a comparison, for each file.
-private let comparedColumns = allColumns.filter { ["n", "Packed", "bpw", "SNR", "+R(D)"].contains($0.title) }
+private let comparedColumns = allColumns.filter { ["n", "Packed", "bpw", "SNR"].contains($0.title) }
 
 extension ReportPage {
     /// The layers, one row each.
@@ -134,7 +134,7 @@ extension ReportPage {
     private func cell(
         _ column: Column, _ text: String, isFirst: Bool = false, file: String? = nil, _ difference: String = ""
     ) -> String {
-        let label = file.map { "\(column.title), \($0)" } ?? column.title
+        let label = isFirst ? file.map { "\($0), \(column.title) =" } ?? column.title : column.title
         let addition = difference.isEmpty ? "" : " <small>\(difference)</small>"
         return "<td\(classes(column, isFirst: isFirst)) data-l=\"\(escaped(label))\">\(escaped(text))\(addition)</td>"
     }
@@ -147,7 +147,9 @@ extension ReportPage {
             let data = base64(preview.png)
             image = "<img alt=\"\" loading=\"lazy\" src=\"data:image/png;base64,\(data)\">"
         }
-        return "<th scope=\"row\"><button type=\"button\" data-row=\"\(row)\">\(image)<span>\(escaped(match.name))</span></button></th>"
+        // Long names break at their dots.
+        let name = escaped(match.name).replacing(".", with: ".<wbr>")
+        return "<th scope=\"row\"><button type=\"button\" data-row=\"\(row)\">\(image)<span>\(name)</span></button></th>"
     }
 
     /// The tensors that were kept, by reason.

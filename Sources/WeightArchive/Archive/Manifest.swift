@@ -149,8 +149,13 @@ enum EntryName {
     static let parameters = "parameters.png"
     static func skeleton(_ file: String) -> String { "skeleton/\(file)" }
 
-    /// A file name that every system takes, from a tensor's name; `taken` keeps names apart that differ in case only.
+    /// A stream's name, from its tensor's.
     static func stream(_ medium: String, _ tensor: String, _ suffix: String, taken: inout Set<String>) -> String {
+        "\(medium)/" + safe(tensor, suffix, taken: &taken)
+    }
+
+    /// A file name that every system takes, from a tensor's name; `taken` keeps names apart that differ in case only.
+    static func safe(_ tensor: String, _ suffix: String, taken: inout Set<String>) -> String {
         let plain = String(
             tensor.prefix(150).map { character in
                 character.isASCII && (character.isLetter || character.isNumber || "._-".contains(character))
@@ -158,7 +163,7 @@ enum EntryName {
             })
         var attempt = 1
         while true {
-            let name = "\(medium)/\(plain)\(attempt == 1 ? "" : "~\(attempt)")\(suffix)"
+            let name = "\(plain)\(attempt == 1 ? "" : "~\(attempt)")\(suffix)"
             if taken.insert(name.lowercased()).inserted { return name }
             attempt += 1
         }

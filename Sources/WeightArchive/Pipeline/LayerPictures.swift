@@ -36,16 +36,26 @@ extension PackedModel {
 
 /// The pictures of a layer as claims 1, 4 and 5 have them, each a PNG.
 func layerPictures<Bin: BinScalar>(_ bins: Span<Bin>, _ geometry: LayerGeometry, bits: Int) throws -> [[UInt8]] {
+    var pictures: [[UInt8]] = []
+    try forEachPicture(bins, geometry, bits: bits) { pictures.append($1) }
+    return pictures
+}
+
+/// Calls `body` with the pictures of a layer as claims 1, 4 and 5 have them, numbered, each a PNG.
+func forEachPicture<Bin: BinScalar>(
+    _ bins: Span<Bin>, _ geometry: LayerGeometry, bits: Int, _ body: (Int, [UInt8]) throws -> Void
+) throws {
     let tiling = Tiling(image: geometry)
     let codec = try CodecRegistry.codec("png")
     let format = try FrameFormat(width: tiling.frameWidth, height: tiling.frameHeight, bitDepth: bits)
-    return try (0..<tiling.frameCount).map { frame in
-        try codec.encode(format, count: 1) { _, buffer in
+    for frame in 0..<tiling.frameCount {
+        let png = try codec.encode(format, count: 1) { _, buffer in
             buffer.withMemoryRebound(to: Bin.self) { samples in
                 var samples = samples.mutableSpan
                 tiling.tile(bins, frame: frame, padding: 1 << (bits - 1), into: &samples)
             }
         }
+        try body(frame, png)
     }
 }
 
@@ -63,18 +73,28 @@ public func pictures(of name: String, in model: ModelFile, _ options: PackOption
         throw ArchiveError.layer(tensor: name, reason: "expected floating-point weights, found \(tensor.record.dtype)")
     }
     func make<Bin: BinScalar>(_: Bin.Type) throws -> [[UInt8]] {
-        var bins = [Bin](repeating: 0, count: geometry.count)
-        var span = bins.mutableSpan
-        let quantizer = try UniformQuantizer(bits: tensor.bits, scope: options.range)
-        do throws(MapperError) {
-            _ =
-                tensor.record.dtype == .f64
-                ? try quantizer.quantize(TensorWeights<Double>(model, tensor.record), geometry, into: &span)
-                : try quantizer.quantize(TensorWeights<Float>(model, tensor.record), geometry, into: &span)
-        } catch {
-            throw ArchiveError.layer(tensor: name, reason: error.description)
-        }
+        let bins: [Bin] = try bins(of: tensor, geometry, in: model, options)
         return try layerPictures(bins.span, geometry, bits: tensor.bits)
     }
     return tensor.bits <= 8 ? try make(UInt8.self) : try make(UInt16.self)
+}
+
+/// Bins of a tensor as packing would make them.
+///
+/// - Throws: `ArchiveError.layer` for weights that have none.
+func bins<Bin: BinScalar>(
+    of tensor: SelectedTensor, _ geometry: LayerGeometry, in model: ModelFile, _ options: PackOptions
+) throws -> [Bin] {
+    var bins = [Bin](repeating: 0, count: geometry.count)
+    var span = bins.mutableSpan
+    let quantizer = try UniformQuantizer(bits: tensor.bits, scope: options.range)
+    do throws(MapperError) {
+        _ =
+            tensor.record.dtype == .f64
+            ? try quantizer.quantize(TensorWeights<Double>(model, tensor.record), geometry, into: &span)
+            : try quantizer.quantize(TensorWeights<Float>(model, tensor.record), geometry, into: &span)
+    } catch {
+        throw ArchiveError.layer(tensor: tensor.record.name, reason: error.description)
+    }
+    return bins
 }

@@ -12,6 +12,7 @@ struct InspectCommand: AsyncParsableCommand {
               wcodec inspect model.pt
               wcodec inspect model.wcz
               wcodec inspect model.wcz --image lstm.weight_hh_l0 -o gates.png
+              wcodec inspect model.wcz --gallery -o pictures
             """)
 
     @Argument(help: ArgumentHelp("A model or a packed file.", valueName: "file"), completion: .file())
@@ -20,8 +21,12 @@ struct InspectCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write this layer's picture, one for each matrix it holds.", valueName: "layer"))
     var image: String?
 
+    @Flag(help: "Write every layer's pictures to a folder; of a model, those of the layers that would be packed.")
+    var gallery = false
+
     @Option(
-        name: .shortAndLong, help: ArgumentHelp("The picture to write.", valueName: "file.png"),
+        name: .shortAndLong,
+        help: ArgumentHelp("The picture, or with --gallery the folder, to write.", valueName: "file.png | folder"),
         completion: .file(extensions: ["png"]))
     var output: String?
 
@@ -33,9 +38,13 @@ struct InspectCommand: AsyncParsableCommand {
 
     @OptionGroup var mapping: MappingOptions
 
+    @OptionGroup var run: RunOptions
+
     func validate() throws {
-        guard (image == nil) == (output == nil) else {
-            throw ValidationError("expected --image LAYER and -o FILE.png together")
+        guard image == nil || !gallery else { throw ValidationError("expected --image or --gallery, found both") }
+        guard (image != nil || gallery) == (output != nil) else {
+            throw ValidationError(
+                gallery ? "expected -o FOLDER with --gallery" : "expected --image LAYER and -o FILE.png together")
         }
     }
 
@@ -49,6 +58,7 @@ struct InspectCommand: AsyncParsableCommand {
                     : WeightArchive.pictures(of: image, in: ModelFiles.open(file, layout: mapping.layout), options)
                 return try write(pictures, to: output)
             }
+            if let output { return try await writeGallery(to: output, options) }
             if try isPacked() {
                 let model = try PackedModel(file)
                 json ? try printJSON(ContentsDocument(model.summary)) : print(model.summary)
@@ -70,6 +80,27 @@ struct InspectCommand: AsyncParsableCommand {
             let path = pictures.count == 1 ? output : replacingExtension(output, with: "\(index).png")
             try writeAtomically(picture, to: path, force: force, inputs: [file])
             print(printable(path))
+        }
+    }
+
+    private func writeGallery(to folder: String, _ options: PackOptions) async throws {
+        let progress = ProgressLine("drawing", quiet: run.quiet)
+        defer { progress.clear() }
+        let (file, layout, threads, force) = (file, mapping.layout, run.threads, force)
+        let isPacked = try isPacked()
+        let gallery = try await withInterruption {
+            isPacked
+                ? try await Gallery.write(of: PackedModel(file), to: folder, threads: threads, force: force) {
+                    progress.show($0)
+                }
+                : try await Gallery.write(
+                    of: ModelFiles.open(file, layout: layout), options, to: folder, threads: threads, force: force
+                ) { progress.show($0) }
+        }
+        progress.clear()
+        let pictures = gallery.layers.reduce(0) { $0 + $1.files.count }
+        if !run.quiet {
+            print("\(printable(folder)): \(count(pictures, "picture")) of \(count(gallery.layers.count, "layer"))")
         }
     }
 

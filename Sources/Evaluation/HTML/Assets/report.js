@@ -161,7 +161,7 @@
       let chosen = 0;
       let zoom = null;
       const level = make("output");
-      const fit = () => Math.min(frame.clientWidth / layer.pictures[chosen].w, Math.max(frame.clientHeight, 200) / layer.pictures[chosen].h);
+      const fit = () => Math.min(frame.clientWidth / layer.pictures[chosen].w, frame.clientHeight / layer.pictures[chosen].h);
       const apply = () => {
         const { w, h } = layer.pictures[chosen];
         const factor = zoom ?? Math.min(fit(), 16);
@@ -235,10 +235,10 @@
   const comparedFacts = (row) => {
     const layers = data.layers[row];
     const head = make("tr", {}, make("td"), ...data.files.map((file) => make("th", { scope: "col", class: "n" }, file.label)));
-    const lines = [["Codec", (layer) => layer.codec], ["Weights", (layer) => layer.weights], ["Parameters, bytes", (layer) => layer.parameters], ["Ranges", (layer) => layer.ranges ?? "-"]];
-    const titles = fileCells(row, 0).map((cell) => cell.dataset.l.split(",")[0]);
-    const line = (title, texts) => make("tr", {}, make("th", { scope: "row" }, title), ...texts.map((text) => make("td", { class: "n" }, text)));
-    const tbody = make("tbody", {}, ...titles.map((title, index) => line(title, layers.map((_, file) => fileCells(row, file)[index].textContent))), ...lines.map(([title, text]) => line(title, layers.map((layer) => layer ? text(layer) : "-"))));
+    const lines = [["Codec", (layer) => layer.codec], ["Weights", (layer) => layer.weights], ["Parameters, bytes", (layer) => layer.parameters]];
+    const titles = fileCells(row, 0).map((_, index) => headings[3 + index].textContent);
+    const line = (title, contents) => make("tr", {}, make("th", { scope: "row" }, title), ...contents.map((content) => make("td", { class: "n" }, ...content)));
+    const tbody = make("tbody", {}, ...titles.map((title, index) => line(title, layers.map((_, file) => fileCells(row, file)[index].cloneNode(true).childNodes))), ...lines.map(([title, text]) => line(title, layers.map((layer) => [layer ? text(layer) : "-"]))));
     const grid = make("div", { id: "histograms" }, ...layers.map((layer, file) => layer && histograms(layer, file)).filter(Boolean));
     return [make("table", {}, make("thead", {}, head), tbody), grid];
   };
