@@ -167,7 +167,7 @@ extension ReportPage {
                 html += "<li><strong>\(escaped(explanation(reason)))</strong> \(count(tensors.count, "tensor")), \(size(sum))</li>"
             }
             html += "</ul>\n<details><summary>All \(grouped(kept.count))</summary><div class=\"scroll\" tabindex=\"0\" "
-            html += "role=\"region\" aria-label=\"Tensors kept exactly\"><table>\n<thead><tr><th scope=\"col\">Tensor</th>"
+            html += "role=\"region\" aria-label=\"Tensors kept exactly\(title)\"><table>\n<thead><tr><th scope=\"col\">Tensor</th>"
             html += "<th scope=\"col\">Type</th><th scope=\"col\">Shape</th><th scope=\"col\" class=\"n\">Bytes</th>"
             html += "<th scope=\"col\">Why</th></tr></thead>\n<tbody>"
             for tensor in kept {

@@ -45,6 +45,7 @@
   const folded = names.map((name) => name.toLowerCase());
   const kinds = rows.map((row) => row.cells[1].textContent);
   let shown = rows.map((_, index) => index);
+  let placed = shown;
   let sort = { column: null, isDescending: false };
 
   const number = (text) => text === "exact" ? Infinity : parseFloat(text.replaceAll(",", ""));
@@ -89,12 +90,9 @@
     }
     shown = order.filter((index) => folded[index].includes(wanted) && (!kind || kinds[index] === kind) && (!onlyDifferent || differs(index)));
     const visible = new Set(shown);
-    const fragment = document.createDocumentFragment();
-    for (const index of order) {
-      rows[index].hidden = !visible.has(index);
-      fragment.append(rows[index]);
-    }
-    body.append(fragment);
+    for (const index of order) if (rows[index].hidden === visible.has(index)) rows[index].hidden = !visible.has(index);
+    if (order.some((index, place) => index !== placed[place])) body.append(...order.map((index) => rows[index]));
+    placed = order;
     headings.forEach((heading, column) => heading.setAttribute("aria-sort", sort.column !== column ? "none" : sort.isDescending ? "descending" : "ascending"));
     $("shown").textContent = shown.length === rows.length ? `${rows.length} layers` : `${shown.length} of ${rows.length} layers`;
     $("none").hidden = shown.length > 0 || rows.length === 0;
@@ -119,6 +117,8 @@
 
   // A layer.
   const dialog = $("layer");
+  // Figures of several files may need to be scrolled.
+  if (isComparison) Object.entries({ tabindex: "0", role: "region", "aria-label": "Figures side by side" }).forEach(([key, value]) => $("facts").setAttribute(key, value));
   let current = 0;
   const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
   const columns = (heights, label) => {
@@ -157,7 +157,7 @@
     const caption = make("figcaption");
     if (layer.pictures.length) {
       const image = make("img");
-      const frame = make("div", { class: "frame", tabindex: "0", role: "region", "aria-label": "Picture, scrolls when enlarged" }, image);
+      const frame = make("div", { class: "frame", tabindex: "0", role: "region", "aria-label": `Picture${isComparison ? ` in ${data.files[file].label}` : ""}, scrolls when enlarged` }, image);
       let chosen = 0;
       let zoom = null;
       const level = make("output");
