@@ -76,12 +76,14 @@ extension ReportPage {
         let largest = cells.prefix(3).map { cell in
             "\(cell.title) \(fixed(Double(cell.bytes) / whole * 100, 1)) %"
         }.joined(separator: ", ")
-        let label = escaped("Shares of the packed file, by layer; largest: \(largest). The table below has every layer.")
+        let label = escaped(
+            "Shares of the packed file, by layer; largest: \(largest). The table below has every layer.")
         let kinds = cells.map(\.kind).reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
         let legend = kinds.map { kind in
             "<li class=\"k-\(kindClass(kind))\">\(escaped(kind == "rest" ? "other" : kind))</li>"
         }.joined()
-        return "<svg class=\"map\" role=\"img\" aria-label=\"\(label)\">\(html)</svg><ul class=\"legend\">\(legend)</ul>"
+        return
+            "<svg class=\"map\" role=\"img\" aria-label=\"\(label)\">\(html)</svg><ul class=\"legend\">\(legend)</ul>"
     }
 
     /// A kind that the style sheet has a color for.
@@ -132,16 +134,19 @@ extension ReportPage {
         html += "<line x1=\"0\" y1=\"100%\" x2=\"\(x(reach))\" y2=\"\(y(reach * decibelsPerBit))\" class=\"bound\"/>"
         for dot in dots {
             let kind = isComparison ? "f\(dot.file % 6)" : "k-\(kindClass(dot.layer.kind))"
-            let title = "\(dot.layer.name): \(fixed(dot.layer.bitsPerWeight, 3)) bits per weight, \(fixed(dot.snr, 1)) dB"
+            let title =
+                "\(dot.layer.name): \(fixed(dot.layer.bitsPerWeight, 3)) bits per weight, \(fixed(dot.snr, 1)) dB"
             html += "<circle cx=\"\(x(dot.layer.bitsPerWeight))\" cy=\"\(y(dot.snr))\" r=\"5\" class=\"\(kind)\" "
             html += "data-row=\"\(dot.row)\"><title>\(escaped(title))</title></circle>"
         }
         let above = dots.compactMap(\.layer.aboveRateDistortion).sorted()
-        let median = above.isEmpty ? "" : " Half of the layers lie within \(fixed(above[above.count / 2], 2)) bits of the bound."
+        let median =
+            above.isEmpty ? "" : " Half of the layers lie within \(fixed(above[above.count / 2], 2)) bits of the bound."
         let legend =
             isComparison
             ? "<ul class=\"legend\">"
-                + files.enumerated().map { "<li class=\"f\($0 % 6)\">\(escaped($1.label))</li>" }.joined() + "</ul>" : ""
+                + files.enumerated().map { "<li class=\"f\($0 % 6)\">\(escaped($1.label))</li>" }.joined() + "</ul>"
+            : ""
         return """
             <div class="plot"><span class="axis">SNR, dB</span><svg role="img" aria-label="Layers by bits per weight and \
             signal-to-noise ratio.\(median)">\(html)</svg><span class="axis x">bits per weight</span></div>\(legend)
@@ -171,7 +176,8 @@ enum MapLabel {
                 lines.append(part.count <= columns ? part : part.prefix(columns - 1) + "…")
             }
         }
-        return lines.count <= rows ? lines : ["…" + lines[lines.count - rows].prefix(columns - 1)] + lines.suffix(rows - 1)
+        return lines.count <= rows
+            ? lines : ["…" + lines[lines.count - rows].prefix(columns - 1)] + lines.suffix(rows - 1)
     }
 }
 

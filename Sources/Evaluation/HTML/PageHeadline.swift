@@ -9,7 +9,7 @@ extension ReportPage {
         let share = Double(total.packedBytes) / Double(max(total.originalBytes, 1))
         var html = """
             <p class="ratio"><strong>\(fixed(total.ratio, 2))×</strong> smaller</p>
-            <p class="what">\(escaped(file.document.files.joined(separator: ", "))) (\(escaped(file.document.source))) as \
+            <p class="what">\(escaped(fileNames(file))) (\(escaped(file.document.source))) as \
             \(escaped(file.document.medium)): \(escaped(file.document.quantizer)).</p>
             <div class="sizes">
             \(bar("Model", size(total.originalBytes), 1, "before"))
@@ -33,7 +33,8 @@ extension ReportPage {
         let smallest = files.map(\.document.total.packedBytes).min()
         let exactest = files.map { $0.document.total.snr ?? .infinity }.max()
         let largest = files.map(\.document.total.originalBytes).max() ?? 1
-        var html = "<p class=\"what\">\(count(files.count, "packed file")) of one model, \(size(largest)).</p>\n<div class=\"files\">"
+        var html =
+            "<p class=\"what\">\(count(files.count, "packed file")) of one model, \(size(largest)).</p>\n<div class=\"files\">"
         for (index, file) in files.enumerated() {
             let total = file.document.total
             var badges = ""
@@ -54,6 +55,11 @@ extension ReportPage {
             html += "</dl></article>\n"
         }
         return html + "</div>"
+    }
+
+    private func fileNames(_ file: File) -> String {
+        let names = file.document.files
+        return names.prefix(2).joined(separator: ", ") + (names.count > 2 ? " and \(names.count - 2) more" : "")
     }
 
     /// Root of error energy by signal energy: the same as the SNR, in percent.

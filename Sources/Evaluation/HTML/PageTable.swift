@@ -45,7 +45,8 @@ extension ReportPage {
     var columnOptions: String {
         let titles =
             isComparison
-            ? ["Layer", "Kind", "Shape"] + files.flatMap { file in comparedColumns.map { "\($0.title), \(file.label)" } }
+            ? ["Layer", "Kind", "Shape"]
+                + files.flatMap { file in comparedColumns.map { "\($0.title), \(file.label)" } }
             : ["Layer"] + allColumns.map(\.title)
         return titles.enumerated().map { "<option value=\"\($0)\">\(escaped($1))</option>" }.joined()
     }
@@ -74,9 +75,11 @@ extension ReportPage {
 
     private var comparisonTable: String {
         let lead = allColumns.filter { ["Kind", "Shape"].contains($0.title) }
-        var html = "<table><caption class=\"hidden\">Packed layers, side by side</caption>\n<thead><tr><td colspan=\"3\"></td>"
+        var html =
+            "<table><caption class=\"hidden\">Packed layers, side by side</caption>\n<thead><tr><td colspan=\"3\"></td>"
         for file in files {
-            html += "<th scope=\"colgroup\" colspan=\"\(comparedColumns.count)\" class=\"file\">\(escaped(file.label))</th>"
+            html +=
+                "<th scope=\"colgroup\" colspan=\"\(comparedColumns.count)\" class=\"file\">\(escaped(file.label))</th>"
         }
         html += "</tr><tr>" + heading("Layer", "name of the tensor")
         html += lead.map { heading($0.title, $0.meaning, $0) }.joined()
@@ -120,7 +123,8 @@ extension ReportPage {
 
     private func heading(_ title: String, _ meaning: String, _ column: Column? = nil, isFirst: Bool = false) -> String {
         let classes = self.classes(column, isFirst: isFirst)
-        return "<th scope=\"col\" aria-sort=\"none\" title=\"\(meaning)\"\(classes)><button type=\"button\">\(title)</button></th>"
+        return
+            "<th scope=\"col\" aria-sort=\"none\" title=\"\(meaning)\"\(classes)><button type=\"button\">\(title)</button></th>"
     }
 
     private func classes(_ column: Column?, isFirst: Bool) -> String {
@@ -149,7 +153,8 @@ extension ReportPage {
         }
         // Long names break at their dots.
         let name = escaped(match.name).replacing(".", with: ".<wbr>")
-        return "<th scope=\"row\"><button type=\"button\" data-row=\"\(row)\">\(image)<span>\(name)</span></button></th>"
+        return
+            "<th scope=\"row\"><button type=\"button\" data-row=\"\(row)\">\(image)<span>\(name)</span></button></th>"
     }
 
     /// The tensors that were kept, by reason.
@@ -160,14 +165,17 @@ extension ReportPage {
             let bytes = kept.reduce(0) { $0 + $1.bytes }
             let title = isComparison ? " in \(escaped(file.label))" : ""
             var html = "<section class=\"card\"><h2>Kept exactly\(title)</h2>\n"
-            html += "<p>\(count(kept.count, "tensor")), \(size(bytes)): these come back bit for bit.</p>\n<ul class=\"reasons\">"
+            html +=
+                "<p>\(count(kept.count, "tensor")), \(size(bytes)): these come back bit for bit.</p>\n<ul class=\"reasons\">"
             let reasons = Dictionary(grouping: kept, by: \.reason)
             for (reason, tensors) in reasons.sorted(by: { ($0.value.count, $1.key) > ($1.value.count, $0.key) }) {
                 let sum = tensors.reduce(0) { $0 + $1.bytes }
-                html += "<li><strong>\(escaped(explanation(reason)))</strong> \(count(tensors.count, "tensor")), \(size(sum))</li>"
+                html +=
+                    "<li><strong>\(escaped(explanation(reason)))</strong> \(count(tensors.count, "tensor")), \(size(sum))</li>"
             }
             html += "</ul>\n<details><summary>All \(grouped(kept.count))</summary><div class=\"scroll\" tabindex=\"0\" "
-            html += "role=\"region\" aria-label=\"Tensors kept exactly\(title)\"><table>\n<thead><tr><th scope=\"col\">Tensor</th>"
+            html +=
+                "role=\"region\" aria-label=\"Tensors kept exactly\(title)\"><table>\n<thead><tr><th scope=\"col\">Tensor</th>"
             html += "<th scope=\"col\">Type</th><th scope=\"col\">Shape</th><th scope=\"col\" class=\"n\">Bytes</th>"
             html += "<th scope=\"col\">Why</th></tr></thead>\n<tbody>"
             for tensor in kept {

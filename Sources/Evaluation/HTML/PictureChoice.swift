@@ -29,8 +29,13 @@ struct PicturePlan: Sendable, Equatable {
 
     /// - Throws: `EvaluationError.page` when full pictures were asked for that no browser would open.
     init(_ choice: PictureChoice, _ summaries: [ArchiveSummary]) throws(EvaluationError) {
-        let layers = summaries.reduce(0) { $0 + $1.layers.count }
-        let full = summaries.reduce(0) { $0 + Self.bytes($1) }
+        try self.init(
+            choice, layers: summaries.reduce(0) { $0 + $1.layers.count },
+            full: summaries.reduce(0) { $0 + Self.bytes($1) })
+    }
+
+    /// A plan for so many layers, whose full pictures take `full` bytes.
+    init(_ choice: PictureChoice, layers: Int, full: Int) throws(EvaluationError) {
         // 16 shades hardly compress; base64 makes 4 of 3.
         let preview = Self.previewSize.width * Self.previewSize.height / 2 * 4 / 3
         switch choice {
@@ -46,6 +51,11 @@ struct PicturePlan: Sendable, Equatable {
         case .auto where layers * preview > Self.automaticLimit: (hasFull, previews) = (false, 0)
         case .auto, .preview: (hasFull, previews) = (false, layers * preview * 4 <= Self.automaticLimit ? 4 : 1)
         }
+    }
+
+    init(hasFull: Bool, previews: Int) {
+        self.hasFull = hasFull
+        self.previews = previews
     }
 
     /// About what the pictures of a file take on a page, in bytes: PNG spends little more than the entropy.

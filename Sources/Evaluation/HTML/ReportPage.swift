@@ -124,7 +124,8 @@ private struct PageData: Encodable {
             dtype: printable(layer.dtype), codec: printable(layer.codec), aliases: layer.aliases.map(printable),
             entries: layer.entries.prefix(4).map(printable), entryCount: layer.entries.count,
             pictureCount: look.pictureCount, pictureWidth: look.pictureSize.width,
-            pictureHeight: look.pictureSize.height, isFull: shown.first.map { $0.width == look.pictureSize.width } ?? false,
+            pictureHeight: look.pictureSize.height,
+            isFull: shown.first.map { $0.width == look.pictureSize.width } ?? false,
             pictures: shown.map { Picture(w: $0.width, h: $0.height) },
             command: "wcodec inspect \(shellWord(file.path)) --image \(shellWord(layer.name)) -o layer.png",
             parameters: grouped(layer.parameterBytes), weights: grouped(layer.weights),
@@ -154,8 +155,12 @@ private struct PageData: Encodable {
 /// Text as a POSIX shell takes it for one word.
 func shellWord(_ text: String) -> String {
     let plain = printable(text)
-    let isSafe = !plain.isEmpty && plain.utf8.allSatisfy { byte in
-        (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || "._-/+@:".utf8.contains(byte)
-    }
-    return isSafe ? plain : "'" + plain.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
+    let isSafe =
+        !plain.isEmpty
+        && plain.utf8.allSatisfy { byte in
+            (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
+                || "._-/+@:".utf8.contains(byte)
+        }
+    return isSafe
+        ? plain : "'" + plain.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
 }

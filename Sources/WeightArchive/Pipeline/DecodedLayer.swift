@@ -115,7 +115,8 @@ extension PackedModel {
                     let layer = groups[group].layers[number]
                     let codebook = try codebook(layer)
                     try bins.withUnsafeBufferPointer {
-                        try body(DecodedLayer(index: indices[layer.tensor], layer, codebook, UnsafeRawBufferPointer($0)))
+                        try body(
+                            DecodedLayer(index: indices[layer.tensor], layer, codebook, UnsafeRawBufferPointer($0)))
                     }
                 }
             }

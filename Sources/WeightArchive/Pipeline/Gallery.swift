@@ -29,12 +29,13 @@ public struct Gallery: Sendable {
     ) async throws -> Gallery {
         let placed = packed.valid.groups.flatMap(\.layers).sorted { $0.tensor < $1.tensor }
         let gallery = Gallery(placed.map { ($0.name, Tiling(image: $0.geometry).frameCount) })
-        let folder = try AtomicFolder(path, force: force)
+        let folder = try OutputFolder(path, names: gallery.files, force: force, inputs: [packed.path])
+        let files = folder.files
         try await packed.forEachDecodedLayer(threads: threads, progress: progress) { layer in
             let placed = placed[layer.index]
             func make<Bin: BinScalar>(_: Bin.Type) throws {
                 let bins = layer.bins.bindMemory(to: Bin.self)
-                try writePictures(bins.span, placed.geometry, placed.bits, gallery.layers[layer.index], folder)
+                try gallery.write(layer.index, bins.span, placed.geometry, placed.bits, to: files)
             }
             try placed.bits <= 8 ? make(UInt8.self) : make(UInt16.self)
         }
@@ -64,7 +65,9 @@ public struct Gallery: Sendable {
             tensor.geometry.flatMap { tensor.kept == nil ? Chosen(tensor: tensor, geometry: $0) : nil }
         }
         let gallery = Gallery(chosen.map { ($0.tensor.record.name, Tiling(image: $0.geometry).frameCount) })
-        let folder = try AtomicFolder(path, force: force)
+        let folder = try OutputFolder(
+            path, names: gallery.files, force: force, inputs: model.files.map(\.file.path))
+        let files = folder.files
         let total = chosen.reduce(0) { $0 + $1.geometry.count }
         // Bins, a picture of them and that as PNG.
         let memory = chosen.map { 3 * $0.geometry.count * ($0.tensor.bits > 8 ? 2 : 1) }
@@ -74,7 +77,7 @@ public struct Gallery: Sendable {
             let (tensor, geometry) = (chosen[index].tensor, chosen[index].geometry)
             func make<Bin: BinScalar>(_: Bin.Type) throws {
                 let bins: [Bin] = try bins(of: tensor, geometry, in: model, options)
-                try writePictures(bins.span, geometry, tensor.bits, gallery.layers[index], folder)
+                try gallery.write(index, bins.span, geometry, tensor.bits, to: files)
             }
             try tensor.bits <= 8 ? make(UInt8.self) : make(UInt16.self)
         } done: { index, _ in
@@ -85,24 +88,35 @@ public struct Gallery: Sendable {
         return gallery
     }
 
+    /// Number of each layer's first file.
+    private let firstFiles: [Int]
+
+    private var files: [String] { layers.flatMap(\.files) }
+
     /// Names the files of layers, each with its number of pictures.
     private init(_ layers: [(name: String, pictures: Int)]) {
         var taken: Set<String> = []
+        var firstFiles: [Int] = []
         self.layers = layers.map { name, pictures in
-            Layer(
+            firstFiles.append(taken.count)
+            return Layer(
                 name: name,
                 files: (0..<pictures).map { number in
-                    let suffix = pictures > 1 ? ".\(number).png" : ".png"
-                    return EntryName.safe(name, suffix, taken: &taken)
+                    EntryName.safe(name, pictures > 1 ? ".\(number).png" : ".png", taken: &taken)
                 })
         }
+        self.firstFiles = firstFiles
     }
-}
 
-private func writePictures<Bin: BinScalar>(
-    _ bins: Span<Bin>, _ geometry: LayerGeometry, _ bits: Int, _ layer: Gallery.Layer, _ folder: AtomicFolder
-) throws {
-    try forEachPicture(bins, geometry, bits: bits) { number, png in
-        try folder.write(png, as: layer.files[number])
+    private func write<Bin: BinScalar>(
+        _ layer: Int, _ bins: Span<Bin>, _ geometry: LayerGeometry, _ bits: Int, to files: RestoredFiles
+    ) throws {
+        try forEachPicture(bins, geometry, bits: bits) { number, png in
+            let file = firstFiles[layer] + number
+            try files.create(file, size: 0)
+            try files.write(to: file) { descriptor, path in
+                try png.withUnsafeBytes { try writeFully(descriptor, $0, at: 0, path: path) }
+            }
+        }
     }
 }
