@@ -222,16 +222,17 @@ def test_a_thousand_layers_are_light_and_quick(browser, pages):
     page = pages / "large.html"
     assert page.stat().st_size < 3_000_000
     assert (pages / "pictured.html").stat().st_size < 34_000_000
-    browser.show(page)
-    times = browser.execute_async_script("""
-        const done = arguments[0];
-        requestAnimationFrame(() => requestAnimationFrame(() => {
-            const entry = performance.getEntriesByType('navigation')[0];
-            done([entry.domInteractive, entry.loadEventEnd, performance.now()]);
-        }))""")
-    print(f"{page.stat().st_size:,} bytes; interactive {times[0]:.0f} ms, loaded {times[1]:.0f} ms")
-    # The bar is 2 s on an idle machine; a busy one shares its cores.
-    assert times[1] < 8000
+
+    def milliseconds_until_drawn():
+        browser.show(page)
+        return browser.execute_async_script("""
+            const done = arguments[0];
+            requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now())))""")
+
+    # The best of a few: other work on the machine only ever adds.
+    best = min(milliseconds_until_drawn() for _ in range(5))
+    print(f"{page.stat().st_size:,} bytes, drawn after {best:.0f} ms")
+    assert best < 2000
     assert len(browser.names()) == 1000
     browser.find_element(By.ID, "search").send_keys(".777.")
     assert browser.names() == ["transformer.layers.777.attention.projection.weight"]

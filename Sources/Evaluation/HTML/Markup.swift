@@ -20,7 +20,9 @@ func escaped(_ text: String) -> String {
 func scriptJSON(_ value: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(value), as: UTF8.self).replacing("<", with: "\\u003c")
+    // By bytes: with an accent on it "<" is another Character.
+    let bytes = try encoder.encode(value).flatMap { $0 == UInt8(ascii: "<") ? Array(#"\u003c"#.utf8) : [$0] }
+    return String(decoding: bytes, as: UTF8.self)
 }
 
 /// A template whose `{{name}}` are replaced in one pass: what is put in may hold anything.

@@ -161,6 +161,8 @@ func shellWord(_ text: String) -> String {
             (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
                 || "._-/+@:".utf8.contains(byte)
         }
-    return isSafe
-        ? plain : "'" + plain.split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
+    guard !isSafe else { return plain }
+    // By bytes: with an accent on it a quote is another Character, and ends a quotation all the same.
+    let quoted = plain.utf8.flatMap { $0 == UInt8(ascii: "'") ? Array(#"'\''"#.utf8) : [$0] }
+    return "'" + String(decoding: quoted, as: UTF8.self) + "'"
 }

@@ -89,7 +89,7 @@ struct LayerLookTests {
             #expect(preview.width <= 128 && preview.height <= 80 && preview.png.count < 6000)
             #expect(preview.width >= 20 && preview.height >= 20)
         }
-        #expect(looks.allSatisfy(\.full.isEmpty))
+        #expect(looks.allSatisfy { $0.full.isEmpty })
     }
 
     @Test func picturesOfAnImageOfGatesAreNumbered() async throws {

@@ -37,7 +37,7 @@ struct MarkupTests {
 
     @Test(arguments: [
         ("model.wcz", "model.wcz"), ("it's", #"'it'\''s'"#), ("$(rm)", "'$(rm)'"), ("", "''"), ("a b", "'a b'"),
-        ("~x", "'~x'"),
+        ("~x", "'~x'"), ("'\u{301};x", "''\\''\u{301};x'"),
     ])
     func commandsQuoteWords(text: String, word: String) {
         #expect(shellWord(text) == word)
