@@ -80,7 +80,8 @@ let package = Package(
         tests("ModelFilesTests", ["ModelFiles", "TestSupport"], resources: [.copy("Fixtures")]),
         .target(name: "TestSupport", dependencies: ["CXXHash"], path: "Tests/TestSupport", swiftSettings: settings),
         tests("WeightArchiveTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "TestSupport"]),
-        tests("EvaluationTests", ["Evaluation", "Codecs", "WeightArchive", "WeightMapper", "ModelFiles", "TestSupport"]),
+        tests(
+            "EvaluationTests", ["Evaluation", "Codecs", "WeightArchive", "WeightMapper", "ModelFiles", "TestSupport"]),
         tests("wcodecTests", ["wcodec", "Evaluation", "TestSupport"]),
         tests(
             "FormatTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "CXXHash"],
