@@ -55,7 +55,7 @@ let package = Package(
         library("WeightMapper"),
         library("Codecs", ["CPNG", "CAVCodec", "CAVFormat", "CAVUtil", "CSndfile", "CCodecShims"]),
         library(
-            "ModelFiles", [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
+            "ModelFiles", ["CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
             exclude: ["ONNX/onnx.proto"]),
         library("WeightArchive", ["WeightMapper", "Codecs", "ModelFiles", "CZip", "CXXHash", "CZlib"]),
         library(
@@ -84,7 +84,7 @@ let package = Package(
             "EvaluationTests", ["Evaluation", "Codecs", "WeightArchive", "WeightMapper", "ModelFiles", "TestSupport"]),
         tests("wcodecTests", ["wcodec", "Evaluation", "TestSupport"]),
         tests(
-            "FormatTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "CXXHash"],
+            "FormatTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "CXXHash", "TestSupport"],
             resources: [.copy("Golden")]),
     ],
     swiftLanguageModes: [.v6]

@@ -4,7 +4,8 @@
     python decode.py PACKED.wcz OUT
 
 OUT is the model's file, or the folder for a model of several files; it must not exist. Section numbers are those of
-format.md. Needs numpy, Pillow, PyAV and soundfile; hashes are checked when xxhash is installed too. This decoder is short
+format.md. Needs numpy, Pillow, PyAV and soundfile, and h5py for compressed HDF5 files; hashes are checked when xxhash is
+installed too. This decoder is short
 rather than fast or thrifty: it holds a model's files in memory.
 """
 
@@ -246,7 +247,10 @@ def restore(path):
     """The model's files, as pairs of name and bytes, and whether they are restored into a folder."""
     entry = open_container(path)
     manifest = json.loads(entry("manifest.json"))
-    check((manifest["format"], manifest["version"]) == ("wcodec", 1), f"{path}: not version 1 of this format")
+    described = manifest["source"]["files"]
+    version = 2 if any("recoding" in file for file in described) else 1
+    known = (manifest["format"], manifest["version"]) == ("wcodec", version)
+    check(known and all("original" in file for file in described if "recoding" in file), f"{path}: unknown version")
     tensors = [tensor for tensor in manifest["tensors"] if not tensor.get("inSkeleton")]
     sizes = [math.prod(tensor["shape"]) * BITS[tensor["dtype"]] // 8 for tensor in tensors]
 
@@ -317,7 +321,64 @@ def restore(path):
             print(f"warning: {error}: this machine decodes {streams[first]['codec']} otherwise", file=sys.stderr)
         put(tensor, data)
     is_folder = manifest["source"].get("directory") is True or len(files) > 1 or bool(folders)
+    # 9. Recodings
+    files = [
+        (name, recode(data, file["recoding"]) if "recoding" in file else data)
+        for (name, data), file in zip(files, described)
+    ]
     return files, is_folder
+
+
+# 9. Recodings
+
+
+def recode(plain, recoding):
+    """The file that a plain form stands for."""
+    kinds = {"deflate": compress_entries, "hdf5-chunks": write_chunks}
+    check(recoding["name"] in kinds, f"unknown recoding {recoding['name']}")
+    return kinds[recoding["name"]](plain, recoding)
+
+
+def compress_entries(plain, recoding):
+    """A ZIP with some entries compressed."""
+    result = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(plain)) as source, zipfile.ZipFile(result, "w") as target:
+        chosen, entries = set(recoding["entries"]), source.infolist()
+        check(len(chosen) == len(recoding["entries"]) and chosen <= set(range(len(entries))), "other entries")
+        target.comment = source.comment
+        for index, info in enumerate(entries):
+            data = source.read(info)
+            method = zipfile.ZIP_DEFLATED if index in chosen else info.compress_type
+            target.writestr(info, data, method, recoding["level"])
+    return result.getvalue()
+
+
+def write_chunks(plain, recoding):
+    """An HDF5 file with its chunked datasets written anew."""
+    import h5py
+
+    size, data, position = recoding["size"], bytearray(), 0
+    for offset, length in recoding["gaps"] + [[recoding["size"], 0]]:
+        taken = offset - len(data)
+        check(0 <= taken <= len(plain) - position and 0 <= length <= size - offset, "gaps out of order")
+        data += plain[position : position + taken] + bytes(length)
+        position += taken
+    stream = io.BytesIO(data)
+    with h5py.File(stream, "r+") as file:
+        for described in recoding["datasets"]:
+            node, path = file, described["path"]
+            for part in path.split("/"):
+                check(isinstance(node.get(part, getlink=True), h5py.HardLink), f"{path}: not reached by hard links")
+                node = node[part]
+            check(isinstance(node, h5py.Dataset) and node.chunks, f"{path}: not a dataset in chunks")
+            start, length = described["at"]
+            elements = np.frombuffer(plain[start : start + length], node.dtype).reshape(node.shape)
+            blank = bytes(math.prod(node.chunks) * node.dtype.itemsize)
+            for corner in np.ndindex(*(-(-count // side) for count, side in zip(node.shape, node.chunks))):
+                place = tuple(i * side for i, side in zip(corner, node.chunks))
+                node.id.write_direct_chunk(place, blank, filter_mask=0xFFFFFFFF)
+            node[...] = elements
+    return stream.getvalue()
 
 
 def main(path, out):

@@ -27,7 +27,8 @@ public struct ModelComparison: Sendable {
     ///
     /// - Throws: `EvaluationError.differentModels` when sizes, names, types, shapes or places differ.
     public init(_ original: ModelFile, _ restored: ModelFile) throws(EvaluationError) {
-        guard original.files.map(\.file.size) == restored.files.map(\.file.size) else {
+        let isLaidOutAnew = original.files.contains { $0.recoding?.keepsPlaces == false }
+        guard isLaidOutAnew || original.files.map(\.file.size) == restored.files.map(\.file.size) else {
             throw .differentModels(
                 "expected \(original.files.map(\.file.size)) bytes, found \(restored.files.map(\.file.size))")
         }
@@ -36,7 +37,9 @@ public struct ModelComparison: Sendable {
         }
         var tensors: [Tensor] = []
         for (a, b) in zip(original.tensors, restored.tensors) {
-            guard a == b else {
+            var placed = b
+            if isLaidOutAnew { placed.extent = a.extent }
+            guard a == placed, a.extent.length == b.extent.length else {
                 throw .differentModels(
                     "expected tensor \(a.name) \(a.dtype) \(a.shape), found \(b.name) \(b.dtype) \(b.shape)")
             }
@@ -46,14 +49,17 @@ public struct ModelComparison: Sendable {
                     : Self.compare(TensorWeights<Float>(original, a), TensorWeights<Float>(restored, b)))
         }
         self.tensors = tensors
-        foreignDifferences = original.files.indices.reduce(0) { $0 + Self.foreignDifferences(original, restored, $1) }
+        // What holds chunks together is written anew with them.
+        foreignDifferences =
+            isLaidOutAnew
+            ? 0 : original.files.indices.reduce(0) { $0 + Self.foreignDifferences(original, restored, $1) }
     }
 
     private static func compare<Scalar: WeightScalar>(
         _ a: TensorWeights<Scalar>, _ b: TensorWeights<Scalar>
     ) -> Tensor {
         let tensor = a.tensor
-        let isIdentical = areEqual(a.model, b.model, tensor.extent)
+        let isIdentical = areEqual(a.model, tensor.extent, b.model, b.tensor.extent)
         var meter: ErrorMeter?
         if !isIdentical, tensor.isPackable {
             var total = ErrorMeter()
@@ -78,7 +84,7 @@ public struct ModelComparison: Sendable {
         func compare(upTo end: Int) {
             guard end > position else { return }
             let gap = Extent(file: file, offset: position, length: end - position)
-            guard !areEqual(a, b, gap) else { return }
+            guard !areEqual(a, gap, b, gap) else { return }
             a.withBytes(of: gap) { x in
                 b.withBytes(of: gap) { y in
                     for i in x.indices where x[i] != y[i] && !checksums.contains(gap.offset + i) { differences += 1 }
@@ -94,21 +100,21 @@ public struct ModelComparison: Sendable {
     }
 }
 
-/// Whether two models have the same bytes in an extent.
-private func areEqual(_ a: ModelFile, _ b: ModelFile, _ extent: Extent) -> Bool {
-    var offset = extent.offset
-    while offset < extent.range.upperBound {
-        let piece = Extent(file: extent.file, offset: offset, length: min(1 << 20, extent.range.upperBound - offset))
-        let isEqual = a.withBytes(of: piece) { x in
-            b.withBytes(of: piece) { y in
-                guard let x = x.baseAddress, let y = y.baseAddress else { return true }
-                return memcmp(x, y, piece.length) == 0
+/// Whether two models have the same bytes in two extents of the same length.
+private func areEqual(_ a: ModelFile, _ first: Extent, _ b: ModelFile, _ second: Extent) -> Bool {
+    for start in stride(from: 0, to: first.length, by: 1 << 20) {
+        func piece(_ extent: Extent) -> Extent {
+            Extent(file: extent.file, offset: extent.offset + start, length: min(1 << 20, extent.length - start))
+        }
+        let isEqual = a.withBytes(of: piece(first)) { x in
+            b.withBytes(of: piece(second)) { y in
+                guard let x = x.baseAddress, let other = y.baseAddress else { return true }
+                return memcmp(x, other, y.count) == 0
             }
         }
-        a.files[piece.file].file.release(piece.range)
-        b.files[piece.file].file.release(piece.range)
+        a.files[first.file].file.release(piece(first).range)
+        b.files[second.file].file.release(piece(second).range)
         guard isEqual else { return false }
-        offset += piece.length
     }
     return true
 }

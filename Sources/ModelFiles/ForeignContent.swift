@@ -33,8 +33,6 @@ enum ForeignContent {
 
     private static let models = [
         Signature("a GGML model", Array("lmgg".utf8)),
-        Signature("a NumPy array (.npy)", [0x93] + Array("NUMPY".utf8)),
-        Signature("an HDF5 file (Keras .h5)", [0x89] + Array("HDF\r\n".utf8) + [0x1a, 0x0a]),
         Signature(
             "an ONNX Runtime model (.ort)", Array("ORTM".utf8), at: 4, advice: "pack the .onnx file that it was made of"
         ),

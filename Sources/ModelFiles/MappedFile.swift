@@ -28,7 +28,13 @@ public final class MappedFile: Sendable {
         try self.init(descriptor, path: path)
     }
 
-    private init(_ descriptor: Int32, path: String) throws(ModelFileError) {
+    /// Maps an open file, which may be closed then.
+    ///
+    /// - Parameters:
+    ///   - descriptor: a regular file opened for reading.
+    ///   - path: how errors call it.
+    /// - Throws: ``ModelFileError/unreadable(path:reason:)``.
+    public init(_ descriptor: Int32, path: String) throws(ModelFileError) {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw .unreadable(path: path, reason: systemMessage()) }
         switch status.st_mode & S_IFMT {
@@ -59,16 +65,30 @@ public final class MappedFile: Sendable {
     static func temporary(
         for path: String, write: (Int32) throws(ModelFileError) -> Void
     ) throws(ModelFileError) -> MappedFile {
+        try withTemporaryFile(for: path) { (descriptor, name) throws(ModelFileError) in
+            unlink(name)
+            try write(descriptor)
+            return try MappedFile(descriptor, path: path)
+        }
+    }
+
+    /// Makes a temporary file as ``temporary(for:write:)`` does, but with a name, which is gone when `body` is done.
+    ///
+    /// - Parameter body: receives the open file's descriptor and its name, which it should remove when it can.
+    static func withTemporaryFile<Result>(
+        for path: String, _ body: (Int32, String) throws(ModelFileError) -> Result
+    ) throws(ModelFileError) -> Result {
         let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
         let name = "\(folder)/.wcodec-\(getpid())-\(UInt64.random(in: 0 ... .max)).plain"
         let descriptor = Glibc.open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             throw .unreadable(path: path, reason: "no temporary file in \(folder): \(systemMessage())")
         }
-        unlink(name)
-        defer { close(descriptor) }
-        try write(descriptor)
-        return try MappedFile(descriptor, path: path)
+        defer {
+            close(descriptor)
+            unlink(name)
+        }
+        return try body(descriptor, name)
     }
 
     deinit {

@@ -51,11 +51,14 @@ public struct ModelFile: Sendable {
         public let file: MappedFile
         /// Size of the original, in bytes.
         public let originalSize: Int
+        /// What turns `file` into the original again; nil where it is the original.
+        public let recoding: Recoding?
 
-        init(name: String, file: MappedFile, originalSize: Int? = nil) {
+        init(name: String, file: MappedFile, originalSize: Int? = nil, recoding: Recoding? = nil) {
             self.name = name
             self.file = file
             self.originalSize = originalSize ?? file.size
+            self.recoding = recoding
         }
 
         /// The same file under another name.
@@ -91,6 +94,13 @@ public struct ModelFile: Sendable {
         self.tensors = tensors
         self.checksums = checksums
         self.notes = notes
+    }
+
+    /// The same model, its first file the plain form of another.
+    func standing(for source: Source) -> ModelFile {
+        ModelFile(
+            format: format, path: path, files: [source] + files.dropFirst(), tensors: tensors, checksums: checksums,
+            notes: notes)
     }
 
     /// Calls `body` with the bytes of an extent of this model, which are valid during the call only.

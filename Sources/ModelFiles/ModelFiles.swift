@@ -6,17 +6,22 @@ public enum ModelFiles {
         TFLite.self,
         Safetensors.self,
         ModelShards.self,
+        NumPyArchive.self,
+        KerasArchive.self,
         TorchZip.self,
         TorchLegacy.self,
+        NumPyArray.self,
+        HDF5Model.self,
         ONNX.self,
     ]
 
     /// Opens a model and describes its tensors without reading their bytes.
     ///
     /// Read are safetensors and PyTorch checkpoints (`torch.save`, before and since 1.6), each as one file or the JSON index of
-    /// several, TorchScript archives, ONNX models with or without external data, GGUF, TensorFlow Lite and, when nothing else
-    /// fits, raw little-endian float32 values. Of a folder every file is part of the model, and the tensors are those of the
-    /// model files in it (raw ones are not guessed there). Nothing in a file is ever run: what a pickle would have
+    /// several, TorchScript archives, ONNX models with or without external data, GGUF, TensorFlow Lite, NumPy's arrays and
+    /// archives, Keras and HDF5 files and, when nothing else fits, raw little-endian float32 values. Of a folder every file is
+    /// part of the model, and the tensors are those of the model files in it (raw ones are not guessed there). Nothing in a
+    /// file is ever run: what a pickle would have
     /// Python call or build is skipped, and the tensors around it are found all the same.
     ///
     /// A layout names the tensors of a raw file: a JSON object with an array `tensors`, or the array alone, of objects with
@@ -46,9 +51,15 @@ public enum ModelFiles {
             }
             return try RawWeights.open(file, layout: layout)
         }
-        if let format { return try format.open(file) }
+        if let format { return try open(file, as: format) }
         if let refusal = ForeignContent.refusal(of: file) { throw refusal }
         guard RawWeights.recognizes(file) else { throw .notAModel(path: path, found: RawWeights.refusal(of: file)) }
         return try RawWeights.open(file)
+    }
+
+    /// Opens a file in a format that recognizes it; a ZIP with compressed entries in its plain form.
+    static func open(_ file: MappedFile, as format: any ModelFormat.Type) throws(ModelFileError) -> ModelFile {
+        guard let plain = try ZipCompression.plainForm(of: file) else { return try format.open(file) }
+        return try format.open(plain.file).standing(for: plain)
     }
 }

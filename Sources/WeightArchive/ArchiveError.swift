@@ -14,6 +14,8 @@ public enum ArchiveError: Error, Hashable, Sendable, CustomStringConvertible {
     case damaged(path: String, part: String, expected: String, found: String)
     /// A layer could not be packed or restored.
     case layer(tensor: String, reason: String)
+    /// A file cannot be made of its plain form.
+    case recoding(path: String, reason: String)
     /// An encoder that calls itself lossless gave other bins back.
     case notExact(codec: String, tensor: String)
     /// A pattern that selects tensors by name is malformed or selects none.
@@ -33,6 +35,7 @@ public enum ArchiveError: Error, Hashable, Sendable, CustomStringConvertible {
         case .notAnArchive(let path, let found): "\(path): expected a packed file (.wcz), found \(found)"
         case .damaged(let path, let part, let expected, let found):
             "\(path): damaged: \(part): expected \(expected), found \(found)"
+        case .recoding(let path, let reason): "\(path): expected a file that can be made of its plain form: \(reason)"
         case .layer(let tensor, let reason): "tensor \(tensor): \(reason)"
         case .notExact(let codec, let tensor):
             "tensor \(tensor): codec \(codec) is lossless but gave other bins back; choose another codec"

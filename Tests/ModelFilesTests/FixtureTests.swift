@@ -6,7 +6,7 @@ import Testing
 struct FixtureTests {
     // The tests below would pass over an empty list.
     @Test func theFixturesArePresent() {
-        #expect(Fixtures.names.count == 29)
+        #expect(Fixtures.all.count == 47)
         #expect(Fixtures.all.values.allSatisfy { !$0.isEmpty })
     }
 
@@ -65,7 +65,7 @@ struct FixtureTests {
         }
     }
 
-    @Test(arguments: Fixtures.names.filter { !$0.contains("/") })
+    @Test(arguments: Fixtures.uncompressed.filter { !$0.contains("/") })
     func replacedExtentsAreReadBackAndNothingElseChanges(file: String) throws {
         let model = try ModelFiles.open(Fixtures.path(file))
         let original = try Fixtures.bytes(file)

@@ -8,11 +8,12 @@ struct HostileFileTests {
         "zip_checkpoint.pt", "zip_views.pt", "zip_module.pt", "legacy_checkpoint.pt", "legacy_views.pt",
         "legacy_module.pt",
         "legacy_storage_views.pt", "single.safetensors", "torchscript.pt", "zip_lightning.ckpt", "mixed.gguf",
-        "network.tflite", "outside.tflite", "onnx/branches.onnx", "onnx/unknown.onnx", "onnx/numbers.onnx",
-        "onnx/dtypes.onnx", "onnx/torch.onnx",
+        "network.tflite", "outside.tflite", "arrays.npz", "arrays_compressed.npz", "mixed_descriptors.npz", "array_f4.npy",
+        "onnx/branches.onnx", "onnx/unknown.onnx", "onnx/numbers.onnx", "onnx/dtypes.onnx", "onnx/torch.onnx",
     ]
     private static let small = [
         "zip_protocol4.pt", "legacy_protocol4.pt", "legacy_storage_views.pt", "single.safetensors", "outside.tflite",
+        "array_f4.npy", "mixed_descriptors.npz",
     ]
 
     /// Opens bytes as a file and checks what comes of it; true when it opened.
@@ -56,6 +57,18 @@ struct HostileFileTests {
         let folder = try TemporaryFolder()
         for length in stride(from: 0, to: bytes.count, by: 1 + bytes.count / 300) {
             try probe(Array(bytes[..<length]), in: folder)
+        }
+    }
+
+    /// libhdf5 notices them; other damage may crash it, see the README.
+    @Test(
+        .enabled(if: hasHDF5),
+        arguments: ["hdf5_plain.h5", "hdf5_latest.h5", "hdf5_chunked.h5", "keras2.h5", "keras3.weights.h5"])
+    func truncatedHDF5FilesAreRefused(file: String) throws {
+        let bytes = try Fixtures.bytes(file)
+        let folder = try TemporaryFolder()
+        for length in stride(from: 0, to: bytes.count, by: 1 + bytes.count / 50) {
+            #expect(try !probe(Array(bytes[..<length]), in: folder), "\(length) of \(bytes.count) bytes")
         }
     }
 

@@ -48,15 +48,23 @@ public func modelFixture(_ name: String) -> String {
 }
 
 /// Names of those model files that can be packed.
-public let modelFixtures = [
-    "legacy_checkpoint.pt", "legacy_dtypes.pt", "legacy_module.pt", "legacy_protocol3.pt", "legacy_protocol4.pt",
-    "legacy_protocol5.pt", "legacy_storage_views.pt", "legacy_tensor.pt", "legacy_views.pt",
-    "sharded/model.safetensors.index.json", "single.safetensors", "zip_checkpoint.pt", "zip_dtypes.pt", "zip_module.pt",
-    "zip_newer_dtypes.pt", "zip_protocol3.pt", "zip_protocol4.pt", "zip_protocol5.pt", "zip_tensor.pt", "zip_views.pt",
-    "torchscript.pt", "zip_lightning.ckpt", "sharded_zip/pytorch_model.bin.index.json",
-    "sharded_legacy/pytorch_model.bin.index.json", "mixed.gguf", "version2.gguf",
-    "split_gguf/model-00001-of-00003.gguf", "network.tflite", "outside.tflite",
-]
+public let modelFixtures =
+    [
+        "legacy_checkpoint.pt", "legacy_dtypes.pt", "legacy_module.pt", "legacy_protocol3.pt", "legacy_protocol4.pt",
+        "legacy_protocol5.pt", "legacy_storage_views.pt", "legacy_tensor.pt", "legacy_views.pt",
+        "sharded/model.safetensors.index.json", "single.safetensors", "zip_checkpoint.pt", "zip_dtypes.pt",
+        "zip_module.pt", "zip_newer_dtypes.pt", "zip_protocol3.pt", "zip_protocol4.pt", "zip_protocol5.pt",
+        "zip_tensor.pt", "zip_views.pt", "torchscript.pt", "zip_lightning.ckpt",
+        "sharded_zip/pytorch_model.bin.index.json", "sharded_legacy/pytorch_model.bin.index.json", "mixed.gguf",
+        "version2.gguf", "split_gguf/model-00001-of-00003.gguf", "network.tflite", "outside.tflite", "array_f4.npy",
+        "array_fortran.npy", "array_version2.npy", "arrays.npz", "arrays_compressed.npz", "mixed_descriptors.npz",
+    ]
+    + (hasHDF5 ? ["hdf5_plain.h5", "hdf5_user_block.h5", "keras2.h5", "keras3.keras", "keras3_compressed.keras"] : [])
+
+/// Whether this machine has libhdf5, which Keras and HDF5 files need.
+public let hasHDF5 = ["libhdf5_serial.so.103", "libhdf5_serial.so.310", "libhdf5.so.310"].contains { (name: String) in
+    dlopen(name, RTLD_NOW | RTLD_LOCAL) != nil
+}
 
 /// Names of the ONNX models among them.
 public let onnxFixtures = [

@@ -16,9 +16,9 @@ struct ConversionTests {
 
     /// Tensors of the fixtures as their own frameworks see them.
     private static func expected(_ fixture: String) throws -> [Expected] {
-        for file in ["expected.json", "expected_torch.json", "expected_gguf.json", "expected_tflite.json"] {
+        for family in ["", "_torch", "_gguf", "_tflite", "_numpy", "_hdf5"] {
             let all = try JSONDecoder().decode(
-                [String: [Expected]].self, from: Data(try fileBytes(modelFixture(file))))
+                [String: [Expected]].self, from: Data(try fileBytes(modelFixture("expected\(family).json"))))
             if let expected = all[fixture] { return expected }
         }
         return try #require(nil, "\(fixture)")

@@ -11,7 +11,8 @@ enum ModelDirectory {
         // The system would take the path to end at a zero byte.
         guard !path.utf8.contains(0) else { return false }
         var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+        // The system would take the path to end at a zero byte.
+        return !path.utf8.contains(0) && stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     /// Opens the model files below a folder.
@@ -118,7 +119,7 @@ enum ModelDirectory {
     ) throws(ModelFileError) -> Member {
         let name = files[place].name
         let folder = name.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(name[...$0]) } ?? ""
-        let model = try format.open(files[place].file)
+        let model = try ModelFiles.open(files[place].file, as: format)
         var own: [Int] = []
         for source in model.files {
             guard let place = places[Array((folder + source.name).utf8)] else {

@@ -70,15 +70,11 @@ struct TorchArchive {
         if names.first == "manifest.json" {
             throw .notAModel(path: path, found: "a packed archive (.wcz); unpack it first")
         }
-        if names.contains("model.weights.h5") { throw .unsupported(path: path, found: "a Keras model", advice: nil) }
         if names.contains(where: { $0.hasSuffix("serialized_exported_program.json") || $0.hasSuffix("/archive_format") }
         ) {
             throw .unsupported(
                 path: path, found: "an exported PyTorch program (.pt2)",
                 advice: "save the module's state_dict() and pack that")
-        }
-        if !names.isEmpty, names.allSatisfy({ $0.hasSuffix(".npy") }) {
-            throw .unsupported(path: path, found: "a NumPy archive (.npz)", advice: nil)
         }
         throw .notAModel(path: path, found: "a ZIP archive without a PyTorch checkpoint")
     }

@@ -3,22 +3,36 @@
 /// ZIP libraries give an entry's content but not its place in the file, which is what is needed here. Source: PKWARE's
 /// APPNOTE.TXT 6.3.10, sections 4.3.7 to 4.3.16 and 4.5.3.
 struct ZipDirectory {
+    /// An integer and where it stands in the file.
+    struct Field {
+        let offset: Int
+        /// Its size in bytes.
+        let width: Int
+        let value: Int
+    }
+
     struct Entry {
         let name: String
         let flags: UInt16
         let method: UInt16
         let crc: UInt32
-        let compressedSize: Int
+        /// Size of the content in the file.
+        let compressedSizeField: Field
         let size: Int
         /// Offset of the local header.
-        let header: Int
+        let headerField: Field
         /// Offset of the CRC-32 field in the central directory.
         let crcField: Int
+
+        var compressedSize: Int { compressedSizeField.value }
+        var header: Int { headerField.value }
     }
 
     let entries: [Entry]
     /// Offset of the central directory; entries lie before it.
     let start: Int
+    /// Where the end records say the directory, and the ZIP64 end record, are.
+    let positions: [Field]
 
     /// Whether a file is a ZIP, even one whose first entry is damaged.
     static func isPresent(in bytes: UnsafeRawBufferPointer) -> Bool {
@@ -39,11 +53,14 @@ struct ZipDirectory {
         var count = Int(try record.integer(UInt16.self))
         var size = Int(try record.integer(UInt32.self))
         var offset = Int(try record.integer(UInt32.self))
+        var positions = offset == 0xffff_ffff ? [] : [Field(offset: end + 16, width: 4, value: offset)]
         guard disk == directoryDisk, Int(countHere) == count, disk == 0 || disk == .max else {
             throw .malformed(path: path, part: part, expected: "one file", found: "a part of a split archive")
         }
         if count == 0xffff || size == 0xffff_ffff || offset == 0xffff_ffff {
-            (count, size, offset) = try Self.zip64End(bytes, before: end, path: path)
+            let record = try Self.zip64End(bytes, before: end, path: path)
+            (count, size, offset) = (record.count, record.size, record.offset.value)
+            positions += [record.offset, record.position]
         }
         guard offset <= end, size <= end - offset, count <= size / 46 else {
             throw .malformed(
@@ -61,6 +78,7 @@ struct ZipDirectory {
                 found: "\(reader.remaining) bytes more")
         }
         self.entries = entries
+        self.positions = positions
         start = offset
     }
 
@@ -77,7 +95,7 @@ struct ZipDirectory {
 
     private static func zip64End(
         _ bytes: UnsafeRawBufferPointer, before end: Int, path: String
-    ) throws(ModelFileError) -> (count: Int, size: Int, offset: Int) {
+    ) throws(ModelFileError) -> (count: Int, size: Int, offset: Field, position: Field) {
         let part = "ZIP64 end record"
         guard bytes.starts(with: [0x50, 0x4b, 0x06, 0x07], at: end - 20) else {
             throw .malformed(path: path, part: part, expected: "a locator at offset \(end - 20)", found: "none")
@@ -90,7 +108,9 @@ struct ZipDirectory {
         }
         // Its own size, two versions, two disk numbers and the count on this disk.
         try record.skip(8 + 2 + 2 + 4 + 4 + 8)
-        return (try record.size(), try record.size(), try record.size())
+        let (count, size) = (try record.size(), try record.size())
+        let offset = Field(offset: record.offset, width: 8, value: try record.size())
+        return (count, size, offset, Field(offset: end - 12, width: 8, value: position))
     }
 
     private static func entry(_ reader: inout ByteReader) throws(ModelFileError) -> Entry {
@@ -104,28 +124,33 @@ struct ZipDirectory {
         let method = try reader.integer(UInt16.self)
         try reader.skip(4)
         let crc = try reader.integer(UInt32.self)
-        var compressed = Int(try reader.integer(UInt32.self))
+        var compressed = Field(offset: reader.offset, width: 4, value: Int(try reader.integer(UInt32.self)))
         var size = Int(try reader.integer(UInt32.self))
         let nameLength = Int(try reader.integer(UInt16.self))
         let extraLength = Int(try reader.integer(UInt16.self))
         let commentLength = Int(try reader.integer(UInt16.self))
         try reader.skip(8)
-        var header = Int(try reader.integer(UInt32.self))
+        var header = Field(offset: reader.offset, width: 4, value: Int(try reader.integer(UInt32.self)))
         let name = String(decoding: try reader.take(nameLength), as: UTF8.self)
+        let extraStart = reader.offset
         var extra = try ByteReader(try reader.take(extraLength), path: reader.path, part: "ZIP entry \(quoted(name))")
         try reader.skip(commentLength)
         // Sizes that do not fit 32 bits stand in an extra field, only those, in this order.
         while extra.remaining >= 4 {
             let kind = try extra.integer(UInt16.self)
-            var field = try ByteReader(
-                try extra.take(Int(try extra.integer(UInt16.self))), path: reader.path, part: extra.part)
+            let length = Int(try extra.integer(UInt16.self))
+            let fieldStart = extraStart + extra.offset
+            var field = try ByteReader(try extra.take(length), path: reader.path, part: extra.part)
+            func wide(_ field: inout ByteReader) throws(ModelFileError) -> Field {
+                Field(offset: fieldStart + field.offset, width: 8, value: try field.size())
+            }
             guard kind == 1 else { continue }
             if size == 0xffff_ffff { size = try field.size() }
-            if compressed == 0xffff_ffff { compressed = try field.size() }
-            if header == 0xffff_ffff { header = try field.size() }
+            if compressed.width == 4, compressed.value == 0xffff_ffff { compressed = try wide(&field) }
+            if header.width == 4, header.value == 0xffff_ffff { header = try wide(&field) }
         }
         return Entry(
-            name: name, flags: flags, method: method, crc: crc, compressedSize: compressed, size: size, header: header,
-            crcField: start + 16)
+            name: name, flags: flags, method: method, crc: crc, compressedSizeField: compressed, size: size,
+            headerField: header, crcField: start + 16)
     }
 }

@@ -86,7 +86,7 @@ public struct ArchiveSummary: Sendable {
     init(_ manifest: Manifest, packedBytes: Int) {
         sourceFormat = ModelFormatName(rawValue: manifest.source.format)?.title ?? manifest.source.format
         sourceFiles = manifest.source.files.map(\.name)
-        originalBytes = manifest.source.files.reduce(0) { $0 + $1.size }
+        originalBytes = manifest.source.files.reduce(0) { $0 + ($1.original ?? $1.size) }
         self.packedBytes = packedBytes
         medium = manifest.medium
         let quantizer = manifest.quantizer

@@ -1,15 +1,17 @@
 import FoundationEssentials
+import ModelFiles
 
 /// What a packed file holds and how to restore it, as `manifest.json`.
 ///
 /// `docs/format.md` specifies every field.
 struct Manifest: Codable, Equatable {
-    /// Version of the format that this program writes and reads.
-    static let currentVersion = 1
+    /// Versions of the format that this program reads; it writes the lowest that says all there is to say.
+    static let versions = 1...2
 
     /// Always "wcodec".
     var format = "wcodec"
-    var version = Manifest.currentVersion
+    /// 2 when a file has a recoding, which readers of version 1 would leave out; else 1.
+    var version: Int
     var source: Source
     var quantizer: Quantizer
     /// "image", "video" or "audio".
@@ -34,9 +36,14 @@ struct Manifest: Codable, Equatable {
 
     struct File: Codable, Equatable {
         var name: String
+        /// Size of the file, or of its plain form.
         var size: Int
         /// Hash of the skeleton entry.
         var skeleton: String
+        /// Size of the original, where `size` is that of its plain form.
+        var original: Int?
+        /// What makes the file of its plain form.
+        var recoding: Recoding?
     }
 
     struct Quantizer: Codable, Equatable {
@@ -133,6 +140,9 @@ struct Manifest: Codable, Equatable {
             try container.encode(count)
         }
     }
+
+    /// The version that a manifest of these files has.
+    static func version(of files: [File]) -> Int { files.contains { $0.recoding != nil } ? 2 : 1 }
 
     /// The same bytes for equal manifests.
     func encoded() throws -> [UInt8] {

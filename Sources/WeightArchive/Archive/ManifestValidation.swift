@@ -34,6 +34,12 @@ struct ValidManifest: Sendable {
         for file in files where file.size < 0 {
             throw damaged("file \(file.name)", "a size", "\(file.size) bytes")
         }
+        for file in files where file.recoding != nil && file.original == nil || file.original ?? 0 < 0 {
+            throw damaged("file \(file.name)", "the original's size beside a recoding", "\(file.original ?? 0)")
+        }
+        guard manifest.version == Manifest.version(of: files) else {
+            throw damaged("format", "version \(Manifest.version(of: files))", "version \(manifest.version)")
+        }
         guard manifest.quantizer.name == "uniform", RangeScope(rawValue: manifest.quantizer.range) != nil,
             Reconstruction(rawValue: manifest.quantizer.reconstruct) != nil
         else {

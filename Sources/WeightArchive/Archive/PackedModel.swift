@@ -27,9 +27,10 @@ public struct PackedModel: Sendable {
         guard let version = try? decoder.decode(Version.self, from: Data(json)), version.format == "wcodec" else {
             throw ArchiveError.notAnArchive(path: path, found: "a ZIP with another kind of \(EntryName.manifest)")
         }
-        guard version.version == Manifest.currentVersion else {
+        guard Manifest.versions.contains(version.version) else {
+            let known = "versions \(Manifest.versions.lowerBound) to \(Manifest.versions.upperBound)"
             throw ArchiveError.notAnArchive(
-                path: path, found: "version \(version.version) (this program reads version \(Manifest.currentVersion))")
+                path: path, found: "version \(version.version) (this program reads \(known))")
         }
         let manifest: Manifest
         do {

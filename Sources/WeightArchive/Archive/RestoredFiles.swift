@@ -24,6 +24,18 @@ struct RestoredFiles: Sendable {
         try open(index, 0, body)
     }
 
+    /// Makes a file anew out of what was written to it, which has no name any more then.
+    ///
+    /// - Parameter body: receives descriptors of what was written and of the new, empty file, and the path that errors name.
+    func remake(_ index: Int, _ body: (_ old: Int32, _ new: Int32, String) throws -> Void) throws {
+        let (written, shown) = paths[index]
+        let old = Glibc.open(written, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard old >= 0 else { throw ArchiveError.cannotWrite(path: shown, reason: systemMessage()) }
+        defer { close(old) }
+        guard unlink(written) == 0 else { throw ArchiveError.cannotWrite(path: shown, reason: systemMessage()) }
+        try open(index, O_CREAT | O_EXCL) { new, path in try body(old, new, path) }
+    }
+
     /// Removes the files that were made.
     func remove() {
         for path in paths { unlink(path.written) }

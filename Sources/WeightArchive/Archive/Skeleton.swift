@@ -48,16 +48,20 @@ struct Skeleton {
                     && (tensors[$0].kept == nil || isExact($0))
             }
             let patches = checksums(of: index, restoredCRC)
-            let entry = writer.build()
+            let rest = writer.build()
             var position = 0
             for tensor in removed {
                 let extent = tensors[tensor].record.extent
-                try copy(Extent(file: index, offset: position, length: extent.offset - position), patches, to: entry)
+                try copy(Extent(file: index, offset: position, length: extent.offset - position), patches, to: rest)
                 position = extent.range.upperBound
             }
-            try copy(Extent(file: index, offset: position, length: file.file.size - position), patches, to: entry)
-            let (place, hash) = entry.result
-            return (Manifest.File(name: file.name, size: file.file.size, skeleton: hash), place)
+            try copy(Extent(file: index, offset: position, length: file.file.size - position), patches, to: rest)
+            let (place, hash) = rest.result
+            let entry = Manifest.File(
+                name: file.name, size: file.file.size, skeleton: hash,
+                original: file.recoding == nil && file.originalSize == file.file.size ? nil : file.originalSize,
+                recoding: file.recoding)
+            return (entry, place)
         }
     }
 

@@ -115,7 +115,7 @@ public struct Packer: Sendable {
             let manifest = try assemble(finished, writer)
             guard !Task.isCancelled else { throw ArchiveError.cancelled }
             let size = try writer.finish()
-            let original = model.files.reduce(0) { $0 + $1.file.size }
+            let original = model.files.reduce(0) { $0 + $1.originalSize }
             return PackResult(
                 originalBytes: original, packedBytes: size, summary: ArchiveSummary(manifest, packedBytes: size))
         } catch let error as ArchiveError {
@@ -291,6 +291,7 @@ extension Packer {
         let exactHash = try skeleton.spoolExact(to: writer)
         let files = try skeleton.spoolFiles(to: writer, restoredCRC: restoredCRC)
         let manifest = Manifest(
+            version: Manifest.version(of: files.map(\.file)),
             source: .init(
                 format: model.format.rawValue, files: files.map(\.file),
                 directory: model.format == .directory ? true : nil),

@@ -61,7 +61,24 @@ public struct Unpacker: Sendable {
             done += groups[group].weightCount
             progress(Progress(done: done, total: total))
         }
+        for (index, file) in manifest.source.files.enumerated() {
+            if let recoding = file.recoding { try recode(index, by: recoding, files) }
+        }
         return changed.sorted()
+    }
+
+    /// Makes a file of its plain form, which was restored in its place.
+    private func recode(_ index: Int, by recoding: Recoding, _ files: RestoredFiles) throws {
+        try files.remake(index) { plain, file, path in
+            do throws(ModelFileError) {
+                try recoding.restore(MappedFile(plain, path: path), to: file, path: path)
+            } catch {
+                switch error {
+                case .unreadable(_, let reason): throw ArchiveError.cannotWrite(path: path, reason: reason)
+                default: throw ArchiveError.recoding(path: packed.path, reason: error.description)
+                }
+            }
+        }
     }
 
     /// Restores the layers of a group.

@@ -81,8 +81,14 @@ public struct ErrorMeter: Sendable {
         maximumError = largest
     }
 
-    /// Variance of the original weights.
-    public var variance: Double { count == 0 ? 0 : max(squares / count - (sum / count) * (sum / count), 0) }
-    /// Mean squared error of the restored weights.
-    public var meanSquaredError: Double { count == 0 ? 0 : squaredError / count }
+    /// Variance of the original weights; infinite where their squares exceed a `Double`.
+    public var variance: Double {
+        guard squares.isFinite else { return .infinity }
+        return count == 0 ? 0 : max(squares / count - (sum / count) * (sum / count), 0)
+    }
+    /// Mean squared error of the restored weights; infinite where it exceeds a `Double`.
+    public var meanSquaredError: Double {
+        guard squaredError.isFinite else { return .infinity }
+        return count == 0 ? 0 : squaredError / count
+    }
 }

@@ -10,8 +10,8 @@ public struct LayerClassifier: Sendable {
 
     /// The kind of the tensor, and the convention its dimensions follow.
     ///
-    /// Recurrent layers are those that PyTorch names `weight_ih…` and `weight_hh…` (the recurrent matrix `[gates * H, H]`
-    /// tells LSTM from GRU) and those that Keras names `recurrent_kernel`. Tensors of three to five dimensions are
+    /// Recurrent layers are those that PyTorch names `weight_ih…` and `weight_hh…`, or that are called `…w_ih` and `…w_hh` (the
+    /// recurrent matrix `[gates * H, H]` tells LSTM from GRU) and those that Keras names `recurrent_kernel`. Tensors of three to five dimensions are
     /// convolutions, depthwise when each channel has one small kernel; three dimensions of which the last two both exceed
     /// 32 are a stack of matrices instead (mixtures of experts), since no kernel is that long. A name with `emb` in its
     /// last two parts is an embedding. All else is fully connected. Names that end in `kernel` follow Keras.
@@ -38,10 +38,10 @@ public struct LayerClassifier: Sendable {
 
     private func recurrentKind(_ name: String, last: String, _ shape: [Int]) -> LayerKind? {
         guard shape.count == 2 else { return nil }
-        if last.hasPrefix("weight_ih") || last.hasPrefix("weight_hh") {
-            let recurrent = name.replacingLast("weight_ih", with: "weight_hh")
+        for weight in ["weight", "w"] where last.containsWord("\(weight)_ih") || last.containsWord("\(weight)_hh") {
+            let recurrent = name.replacingLast("\(weight)_ih", with: "\(weight)_hh")
             guard let hidden = shapes[recurrent], hidden.count == 2, hidden[0] == shape[0] else { return nil }
-            let projected = shapes[name.replacingLast(String(last.prefix(9)), with: "weight_hr")]
+            let projected = shapes[recurrent.replacingLast("\(weight)_hh", with: "\(weight)_hr")]
             let size = projected?.last ?? hidden[1]
             return [LayerKind.lstm, .gru].first { size > 0 && shape[0] == $0.gates * size }
         }
@@ -57,6 +57,9 @@ public struct LayerClassifier: Sendable {
 }
 
 extension String {
+    /// Whether the string has a part that begins at its start or after an underscore.
+    fileprivate func containsWord(_ word: String) -> Bool { hasPrefix(word) || contains("_\(word)") }
+
     /// The string with the last occurrence of `old` replaced, or itself where there is none.
     fileprivate func replacingLast(_ old: String, with new: String) -> String {
         guard let range = ranges(of: old).last else { return self }

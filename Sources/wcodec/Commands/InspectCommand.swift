@@ -107,7 +107,7 @@ struct InspectCommand: AsyncParsableCommand {
     private func print(_ line: String) { Swift.print(line) }
 
     private func print(_ model: ModelFile) {
-        let bytes = model.files.reduce(0) { $0 + $1.file.size }
+        let bytes = model.files.reduce(0) { $0 + $1.originalSize }
         print("\(printable(file)): \(model.format.title), \(size(bytes)), \(count(model.tensors.count, "tensor"))")
         var table = TextTable([
             .init("tensor", alignsRight: false), .init("type"), .init("shape"), .init("elements", priority: 1),

@@ -13,7 +13,7 @@ enum Python {
 
     /// Whether it has all that the decoder needs; `./test` installs it.
     static let hasModules: Bool = {
-        (try? run(["-c", "import numpy, PIL, av, soundfile, xxhash"]))?.status == 0
+        (try? run(["-c", "import numpy, PIL, av, soundfile, xxhash, h5py"]))?.status == 0
     }()
 
     /// Runs Python and waits for it.
