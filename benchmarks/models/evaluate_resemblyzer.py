@@ -79,16 +79,17 @@ def embed(state, spectra):
 
 
 @torch.no_grad()
-def evaluate(model, reference):
+def evaluate(model):
     spectra, speakers = segments()
     embeddings = embed(torch.load(model, map_location="cpu", weights_only=True)["model_state"], spectra)
     pairs = np.triu_indices(len(embeddings), 1)
     similarities = (embeddings @ embeddings.T)[pairs]
     same = (speakers[:, None] == speakers[None])[pairs]
-    return {
+    results = {
         "equal-error-rate": metrics.equal_error_rate(similarities, same),
         "AUC": metrics.area_under_roc_curve(similarities, same),
     }
+    return results, embeddings
 
 
 if __name__ == "__main__":

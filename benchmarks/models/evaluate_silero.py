@@ -1,16 +1,16 @@
 """F1 and AUC of silero-vad (convolutions and an LSTM that tell speech from silence) on 390 s of meetings.
 
-Each window of 32 ms is speech if its middle lies in any speaker's turn. Needs only numpy and safetensors: the forward
-pass is the package's own for this file (silero_vad/tinygrad_model.py), written out.
+Needs only numpy and safetensors: the forward pass is the package's own for this file (silero_vad/tinygrad_model.py),
+written out.
 """
 
 import numpy as np
 from safetensors.numpy import load_file
 
 import metrics
-import speech
+import voice
 
-WINDOW, CONTEXT, PADDING = 512, 64, 64  # samples: new in each window, kept of the one before, mirrored at its end
+PADDING = 64  # samples mirrored at the end of a window
 STRIDES = {"conv1": 1, "conv2": 2, "conv3": 2, "conv4": 1}
 
 
@@ -36,37 +36,23 @@ def encode(tensors, windows):
     return x[:, :, 0]
 
 
-def speech_probabilities(tensors, samples):
-    """Probability of speech in each whole window of `samples`, the LSTM running through all of them."""
-    count = len(samples) // WINDOW
-    padded = np.concatenate([np.zeros(CONTEXT, np.float32), samples])
-    windows = np.stack([padded[index * WINDOW :][: CONTEXT + WINDOW] for index in range(count)])
+def speech_probabilities(tensors, windows):
+    """Probability of speech in each of `windows` [windows, samples], the LSTM running through all of them."""
     bias = tensors["lstm_cell.bias_ih"] + tensors["lstm_cell.bias_hh"]
     driven = encode(tensors, windows) @ tensors["lstm_cell.weight_ih"].T + bias
     recurrent = tensors["lstm_cell.weight_hh"].T
     hidden = cell = np.zeros(len(recurrent), np.float32)
-    states = np.empty((count, len(recurrent)), np.float32)
-    for index in range(count):
+    states = np.empty((len(windows), len(recurrent)), np.float32)
+    for index in range(len(windows)):
         input_gate, forget_gate, candidate, output_gate = np.split(driven[index] + hidden @ recurrent, 4)
         cell = sigmoid(forget_gate) * cell + sigmoid(input_gate) * np.tanh(candidate)
         hidden = states[index] = sigmoid(output_gate) * np.tanh(cell)
     return sigmoid(np.maximum(states, 0) @ tensors["final_conv.weight"][0, :, 0] + tensors["final_conv.bias"])
 
 
-def evaluate(model, reference):
+def evaluate(model):
     tensors = load_file(model)
-    probabilities, labels = [], []
-    for recording in speech.recordings():
-        found = speech_probabilities(tensors, recording.samples)
-        middles = (np.arange(len(found)) + 0.5) * WINDOW / speech.RATE
-        probabilities.append(found)
-        labels.append(np.any([(middles >= turn.start) & (middles < turn.end) for turn in recording.turns], axis=0))
-    probabilities, labels = np.concatenate(probabilities), np.concatenate(labels)
-    detected = probabilities > 0.5
-    return {
-        "F1": 2 * (detected & labels).sum() / (detected.sum() + labels.sum()),
-        "AUC": metrics.area_under_roc_curve(probabilities, labels),
-    }
+    return voice.evaluate(lambda windows: speech_probabilities(tensors, windows))
 
 
 if __name__ == "__main__":
