@@ -23,7 +23,9 @@ def report(evaluate, description):
     if arguments.outputs:
         np.save(arguments.outputs, outputs)
     if arguments.reference:
-        results = compare(outputs, outputs_of(arguments.reference, evaluate)) | results
+        itself = arguments.reference == arguments.model
+        expected = outputs if itself else outputs_of(arguments.reference, evaluate)
+        results = compare(outputs, expected) | results
     if not results:
         sys.exit(f"{arguments.model}: expected --reference ORIGINAL to compare with, found none")
     for name, value in results.items():
