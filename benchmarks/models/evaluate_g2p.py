@@ -1,7 +1,8 @@
 """How well g2p-en (two GRUs that spell English words as phonemes) agrees with a dictionary, on 2,000 of its words.
 
-The rate of wrong phonemes in what it spells, and its cross-entropy, in nats a phoneme, when each phoneme follows the right
-ones. The dictionary is cmudict. Needs only numpy: the forward pass is the package's own (g2p_en/g2p.py), written out.
+The rate of wrong phonemes in what it spells, and its cross-entropy, in nats a phoneme, when each phoneme follows the
+right ones. The dictionary is cmudict. Needs only numpy: the forward pass is the package's own (g2p_en/g2p.py), written
+out.
 """
 
 import string

@@ -1,8 +1,8 @@
 """How well PP-OCRv4 (convolutions and attention that read a line of print) reads 150 rendered lines of English.
 
-The rate of wrong characters, spaces aside, and the loss it was trained with (connectionist temporal classification), in nats
-a character. The lines begin verses of the King James Bible, in Pillow's own font, blurred, noisy and a little rotated.
-Needs numpy, onnxruntime and Pillow.
+The rate of wrong characters, spaces aside, and the loss it was trained with (connectionist temporal classification),
+in nats a character. The lines begin verses of the King James Bible, in Pillow's own font, blurred, noisy and a little
+rotated. Needs numpy, onnxruntime and Pillow.
 """
 
 import numpy as np

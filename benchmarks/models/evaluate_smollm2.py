@@ -1,7 +1,7 @@
 """Perplexity of SmolLM2-135M (a decoder with grouped-query attention) on 3,072 tokens of the King James Bible.
 
-Reads GGUF with float or block-quantized tensors, these made float32. Needs numpy, torch, gguf and tokenizers; the forward
-pass is Llama's, written out.
+Reads GGUF with float or block-quantized tensors, these made float32. Needs numpy, torch, gguf and tokenizers; the
+forward pass is Llama's, written out.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Bits per character that textgenrnn (two LSTMs and attention over characters) needs for English text.
 
-Each of 4,000 characters of the King James Bible is predicted from the 40 before it. Needs numpy and h5py: the forward pass
-is the package's own (textgenrnn/model.py), written out; its LSTMs are stored in cuDNN's layout.
+Each of 4,000 characters of the King James Bible is predicted from the 40 before it. Needs numpy and h5py: the forward
+pass is the package's own (textgenrnn/model.py), written out; its LSTMs are stored in cuDNN's layout.
 """
 
 import json
@@ -47,7 +47,8 @@ def sigmoid(x):
 def run_lstm(tensors, layer, x):
     """States [examples, time, 128] after each of `x` [examples, time, features]."""
     # cuDNN keeps each gate's matrix transposed, and the bias of the input and of the state apart.
-    kernel = np.hstack([gate.T.reshape(gate.shape, order="F") for gate in np.hsplit(tensors[layer + "/kernel:0"], GATES)])
+    gates = np.hsplit(tensors[layer + "/kernel:0"], GATES)
+    kernel = np.hstack([gate.T.reshape(gate.shape, order="F") for gate in gates])
     recurrent = np.hstack([gate.T for gate in np.hsplit(tensors[layer + "/recurrent_kernel:0"], GATES)])
     bias = tensors[layer + "/bias:0"].reshape(2, -1).sum(axis=0)
     hidden = cell = np.zeros((len(x), len(recurrent)), np.float32)
@@ -74,7 +75,8 @@ def predict(tensors, contexts):
 def evaluate(model):
     tensors = load(model)
     contexts, labels = text()
-    logits = np.concatenate([predict(tensors, contexts[start : start + BATCH]) for start in range(0, CHARACTERS, BATCH)])
+    batches = [contexts[start : start + BATCH] for start in range(0, CHARACTERS, BATCH)]
+    logits = np.concatenate([predict(tensors, batch) for batch in batches])
     results = {
         "accuracy": (logits.argmax(axis=1) == labels).mean(),
         "bits-per-character": metrics.cross_entropy(logits, labels) / math.log(2),

@@ -3,10 +3,10 @@
 
     round_trip.py [MODEL ...]
 
-For each file that a model ships as, and each form of media: the restored file loads in its own framework; tensors besides
-those packed, and every byte outside tensors, are as they were; what the network puts out on real inputs is within
-the model's tolerance of what the original does (relative L2 error); and its metrics change by at most 1 %. Prints a table;
-exit status 1 if anything is otherwise. `scripts/test-models` runs this with all that it needs.
+For each file that a model ships as, and each form of media: the restored file loads in its own framework; tensors
+besides those packed, and every byte outside tensors, are as they were; what the network puts out on real inputs is
+within the model's tolerance of what the original does (relative L2 error); and its metrics change by at most 1 %.
+Prints a table; exit status 1 if anything is otherwise. `scripts/test-models` runs this with all that it needs.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def main():
 
 
 def round_trips(model, original, folder):
-    """A row of the table, and what is wrong, for each form of media and for the conversion, if any."""
+    """Rows of the table, and what is wrong in each: one for each form of media, one for the conversion, if any."""
     outputs = folder / "outputs.npy"
     before = evaluation.run(model, model_in(original), reference=model_in(original), outputs=outputs)
     judged = {}

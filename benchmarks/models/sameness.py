@@ -28,7 +28,7 @@ def compare(original, restored):
 
 
 def unexplained(original, restored, changes):
-    """Faults in the bytes outside the tensors that changed; `changes` pairs what each held before with what it holds."""
+    """Faults in the bytes outside the tensors that changed; `changes` pairs what each held with what it holds now."""
     before, listing = contents.payload(original)
     after, listing_after = contents.payload(restored)
     if listing != listing_after:

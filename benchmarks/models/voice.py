@@ -1,4 +1,4 @@
-"""What the evaluations of silero-vad's files share: windows of meetings to tell speech from silence in, and the score."""
+"""What the evaluations of silero-vad's files share: windows of meetings to find speech in, and the score."""
 
 import numpy as np
 
@@ -17,8 +17,8 @@ def windows_of(samples):
 def evaluate(speech_probabilities):
     """F1 and AUC, and the probabilities themselves [1, windows].
 
-    `speech_probabilities(windows)` gives the probability of speech in each window of one recording. A window of 32 ms is
-    speech if its middle lies in any speaker's turn.
+    `speech_probabilities(windows)` gives the probability of speech in each window of one recording. A window of 32 ms
+    is speech if its middle lies in any speaker's turn.
     """
     probabilities, labels = [], []
     for recording in speech.recordings():
