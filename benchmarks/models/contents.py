@@ -33,6 +33,15 @@ def read_safetensors(path):
     return Contents(tensors, header)
 
 
+def bytes_of(tensor):
+    """Bytes of a PyTorch tensor, in the order of its storage."""
+    import torch
+
+    size = tensor.nelement() * tensor.element_size()
+    start = tensor.storage_offset() * tensor.element_size()
+    return torch.empty(0, dtype=torch.uint8).set_(tensor.untyped_storage(), start, (size,)).numpy().tobytes()
+
+
 def read_torch(path):
     import torch
 
@@ -41,9 +50,7 @@ def read_torch(path):
     def describe(name, item):
         """What `item` holds, with a description in place of each tensor."""
         if isinstance(item, torch.Tensor):
-            storage = item.untyped_storage()
-            tensors.setdefault(storage.data_ptr(), (name, bytes(storage)))
-            shared = tensors[storage.data_ptr()][0]
+            shared, _ = tensors.setdefault((item.data_ptr(), item.nelement()), (name, bytes_of(item)))
             return (shared, str(item.dtype), item.shape, item.stride(), item.storage_offset(), item.requires_grad)
         if isinstance(item, dict):
             return {key: describe(f"{name}.{key}", value) for key, value in item.items()}, list(item)
@@ -61,7 +68,7 @@ def read_torchscript(path):
 
     module = torch.jit.load(str(path), map_location="cpu")
     state = module.state_dict()
-    tensors = {name: bytes(value.untyped_storage()) for name, value in state.items()}
+    tensors = {name: bytes_of(value) for name, value in state.items()}
     rest = [(name, str(value.dtype), value.shape, value.stride()) for name, value in state.items()]
     return Contents(tensors, (rest, module.inlined_graph.str()))
 

@@ -7,7 +7,7 @@ import numpy as np
 
 import contents
 
-# `changed`: tensors that hold other values. `faults`: one line for each difference that packing does not explain.
+# `changed`: sizes in bytes of the tensors that hold other values. `faults`: one line for each difference besides.
 Comparison = collections.namedtuple("Comparison", "changed faults")
 
 
@@ -20,11 +20,11 @@ def compare(original, restored):
     if before.rest != after.rest:
         faults.append("the framework sees a difference besides the tensors' values")
     if list(before.tensors) != list(after.tensors):
-        return Comparison(0, faults + ["other tensors, or in another order"])
+        return Comparison([], faults + ["other tensors, or in another order"])
     changed = [name for name in before.tensors if before.tensors[name] != after.tensors[name]]
     faults += [f"{name}: not numbers" for name in changed if len(before.tensors[name]) != len(after.tensors[name])]
     faults += unexplained(original, restored, [(before.tensors[name], after.tensors[name]) for name in changed])
-    return Comparison(len(changed), faults)
+    return Comparison([len(before.tensors[name]) for name in changed], faults)
 
 
 def unexplained(original, restored, changes):
@@ -53,7 +53,7 @@ def unexplained(original, restored, changes):
 def compare_directories(original, restored):
     names, found = ({path.relative_to(folder) for path in folder.rglob("*")} for folder in (original, restored))
     faults = [f"{name}: only in one of the directories" for name in sorted(names ^ found)]
-    changed = 0
+    changed = []
     for name in sorted(names & found):
         first, second = original / name, restored / name
         if first.is_dir() or filecmp.cmp(first, second, shallow=False):

@@ -13,8 +13,8 @@ PROGRAM = os.environ.get("WCODEC") or str(REPOSITORY / ".build/release/wcodec")
 # What each form of media is packed with when no codec is named.
 MEDIA = {"image": "PNG", "video": "UtVideo", "audio": "FLAC"}
 
-# One packed tensor: weights counted; stream and entropy of the bins in bits for each weight.
-Layer = collections.namedtuple("Layer", "name weights stream_bits entropy")
+# One packed tensor: weights counted, bytes before packing; stream and entropy of the bins in bits for each weight.
+Layer = collections.namedtuple("Layer", "name weights bytes stream_bits entropy")
 
 
 def run(*arguments):
@@ -32,4 +32,5 @@ def run(*arguments):
 def layers(packed):
     """The packed tensors of a file, as its report lists them."""
     report = json.loads(run("report", packed, "--json"))
-    return [Layer(layer["name"], layer["weights"], layer["streamBits"], layer["entropy"]) for layer in report["layers"]]
+    fields = ("name", "weights", "originalBytes", "streamBits", "entropy")
+    return [Layer(*(layer[field] for field in fields)) for layer in report["layers"]]
