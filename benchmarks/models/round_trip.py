@@ -35,6 +35,7 @@ ALSO = {
     ],
     "minilm": ["minilm/directory"],
 }
+COLUMNS = ["model", "file", "as", "packed", "ratio", "layers", "output error", "metric", "before", "after", "result"]
 # What is also unpacked into another format.
 CONVERSIONS = {"minilm": "npz", "g2p": "safetensors"}
 
@@ -47,13 +48,20 @@ def main():
     for model in catalog.chosen(arguments.models):
         for name in [model.file, *ALSO.get(model.name, [])]:
             with tempfile.TemporaryDirectory(prefix="wcodec-round-trip-") as folder:
-                for row, faults in round_trips(model, fetched.MODELS / name, pathlib.Path(folder)):
+                for row, faults in attempts(model, fetched.MODELS / name, pathlib.Path(folder)):
                     rows.append([*row, "ok" if not faults else "; ".join(faults)])
                     failed |= bool(faults)
                     print(" ".join([*row, *faults]), file=sys.stderr, flush=True)
-    header = ["model", "file", "as", "packed", "ratio", "layers", "output error", "metric", "before", "after", "result"]
-    print(table.markdown(header, rows), end="")
+    print(table.markdown(COLUMNS, rows), end="")
     sys.exit(1 if failed else 0)
+
+
+def attempts(model, original, folder):
+    """The round trips of a file; one that breaks off is a fault, and the next file is tried."""
+    try:
+        yield from round_trips(model, original, folder)
+    except (Exception, SystemExit) as error:
+        yield [model.name, original.name, *[""] * (len(COLUMNS) - 3)], [" ".join(str(error).split())]
 
 
 def round_trips(model, original, folder):
@@ -122,7 +130,7 @@ def conversion(model, restored, packed, extension, folder):
     wcodec.run("unpack", packed, "--to", extension, "-o", converted)
     same = contents.read(converted).tensors == contents.read(restored).tensors
     cells = [model.name, restored.name, f"--to {extension}", f"{converted.stat().st_size:,}"]
-    return [*cells, *[""] * 6], [] if same else ["other tensors than in the restored file"]
+    return [*cells, *[""] * (len(COLUMNS) - 1 - len(cells))], [] if same else ["other tensors than in the restored file"]
 
 
 if __name__ == "__main__":
