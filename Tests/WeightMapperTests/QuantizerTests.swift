@@ -143,6 +143,34 @@ import Testing
         #expect(shifted.codebook.ranges.encoding == .float32)
     }
 
+    @Test(arguments: 4...13, RangeScope.allCases) func manyZerosComeBackAsZeros(bits: Int, scope: RangeScope) throws {
+        var random = SeededGenerator(UInt64(bits))
+        let geometry = try LayerGeometry(kind: .fc, shape: [16, 64])
+        // A pruned layer; among its rows filters without negative weights, one without positive ones, and one of zeros.
+        let weights = (0..<16 * 64).map { i -> Float in
+            let value = Float.random(in: 0.01...1, using: &random)
+            let isPruned = Float.random(in: 0...1, using: &random) < 0.5
+            switch i / 64 {
+            case 0...3: return isPruned ? 0 : value
+            case 4: return isPruned ? 0 : -value
+            case 5: return 0
+            default: return isPruned ? 0 : 2 * value - 1
+            }
+        }
+        let result = try roundTrip(weights, geometry, bits: bits, scope: scope)
+        for (weight, restored) in zip(weights, result.restored) where weight == 0 { #expect(restored == 0) }
+        // No more than one interval in eight is given away, even where there are few.
+        let largest = zip(weights, result.restored).map { abs($0 - $1) }.max() ?? 0
+        #expect(largest <= 1.125 / Float(1 << bits))
+        #expect(result.codebook.ranges.encoding == .float32)
+    }
+
+    @Test func aFewZerosDoNotWidenTheRanges() throws {
+        let weights = (0..<1024).map { $0 < 10 ? 0 : Float($0 % 97) / 96 - 0.4 }
+        let result = try roundTrip(weights, try LayerGeometry(kind: .fc, shape: [1, 1024]), bits: 8, scope: .layer)
+        #expect(result.codebook.ranges.lows == [Double(Float(-0.4))])
+    }
+
     @Test func codebooksOfTheWrongSizeAreRefused() throws {
         let geometry = try LayerGeometry(kind: .fc, shape: [4, 4])
         for (encoding, bytes) in [

@@ -4,9 +4,9 @@
 public struct ChannelRanges: Sendable, Hashable {
     /// How ranges are stored.
     public enum Encoding: String, Sendable, CaseIterable {
-        /// The exact bounds as little-endian binary32: all lows, then all highs. 64 bits a channel.
+        /// The bounds as little-endian binary32: all lows, then all highs. 64 bits a channel.
         case float32
-        /// The exact bounds as little-endian binary64, for float64 tensors. 128 bits a channel.
+        /// The bounds as little-endian binary64, for float64 tensors. 128 bits a channel.
         case float64
         /// The layer's largest magnitude as little-endian binary64, then for each channel an 8-bit code of -low, then for
         /// each one of high: 16 bits a channel. See `ChannelRanges.magnitude(_:)`.
@@ -33,14 +33,21 @@ public struct ChannelRanges: Sendable, Hashable {
 
     /// Measures the ranges of `weights` and chooses the smallest encoding that does them justice.
     ///
+    /// - Parameter zeroBits: bits per weight n of the intervals in whose middles weights come back. Where many weights are 0
+    ///   (pruned layers, filter banks) ranges are widened a little, so that 0 is such a middle: all of them off by the same
+    ///   part of an interval would add up. `nil` for ranges as measured.
     /// - Throws: `MapperError.nonFinite` at the first NaN or infinity.
-    init<Source: WeightSource>(measuring weights: Source, _ channels: LayerGeometry.Channels) throws(MapperError) {
+    init<Source: WeightSource>(
+        measuring weights: Source, _ channels: LayerGeometry.Channels, zeroBits: Int? = nil
+    ) throws(MapperError) {
         typealias Scalar = Source.Scalar
+        var zeros = 0
         var lows = [Scalar](repeating: .infinity, count: channels.count)
         var highs = [Scalar](repeating: -.infinity, count: channels.count)
         try weights.forEachChunk { (start, chunk) throws(MapperError) in
             let isFinite = chunk.withUnsafeBufferPointer {
-                Self.measure($0, at: start, channels, &lows, &highs)
+                zeros += zeroBits == nil ? 0 : Self.zeroCount($0)
+                return Self.measure($0, at: start, channels, &lows, &highs)
             }
             if !isFinite, let index = chunk.indices.first(where: { !chunk[$0].isFinite }) {
                 throw .nonFinite(index: start + index, value: "\(chunk[index])")
@@ -50,22 +57,65 @@ public struct ChannelRanges: Sendable, Hashable {
             throw .rangeOverflow
         }
         // A channel without weights (an empty tensor) has the range [0, 0].
-        self.init(
-            exact: zip(lows, highs).map { $0 <= $1 ? Double($0) : 0 },
-            zip(lows, highs).map { $0 <= $1 ? Double($1) : 0 },
-            channels, Scalar.self == Double.self ? .float64 : .float32)
+        let exactLows = zip(lows, highs).map { $0 <= $1 ? Double($0) : 0 }
+        let exactHighs = zip(lows, highs).map { $0 <= $1 ? Double($1) : 0 }
+        let encoding: Encoding = Scalar.self == Double.self ? .float64 : .float32
+        if let zeroBits, zeros > 0, zeros >= weights.count / 16,
+            let centered = ZeroCentered(lows: exactLows, highs: exactHighs, bits: zeroBits)
+        {
+            self.init(stored: centered.lows, centered.highs, channels, encoding)
+        } else {
+            self.init(exact: exactLows, exactHighs, channels, encoding)
+        }
     }
 
     private init(exact lows: [Double], _ highs: [Double], _ channels: LayerGeometry.Channels, _ encoding: Encoding) {
-        self.channels = channels
         if channels.count > 1, let coarse = Minifloats(covering: lows, highs) {
-            self.encoding = .minifloat
-            self.lows = coarse.lows
-            self.highs = coarse.highs
+            self.init(stored: coarse.lows, coarse.highs, channels, .minifloat)
         } else {
-            self.encoding = encoding
+            self.init(stored: lows, highs, channels, encoding)
+        }
+    }
+
+    private init(stored lows: [Double], _ highs: [Double], _ channels: LayerGeometry.Channels, _ encoding: Encoding) {
+        self.encoding = encoding
+        self.channels = channels
+        self.lows = lows
+        self.highs = highs
+    }
+}
+
+// MARK: - Layers with many zeros
+
+extension ChannelRanges {
+    /// Ranges around 0 widened so that 0 is the middle of an interval, exactly.
+    private struct ZeroCentered {
+        var lows: [Double]
+        var highs: [Double]
+
+        /// `nil` where so few intervals would become much wider, or bounds of so many would not be exact in binary32.
+        init?(lows: [Double], highs: [Double], bits: Int) {
+            guard (4...13).contains(bits) else { return nil }
             self.lows = lows
             self.highs = highs
+            let intervals = Double(1 << bits)
+            for channel in lows.indices where lows[channel] < highs[channel] && lows[channel] * highs[channel] <= 0 {
+                let (low, high) = (-lows[channel], highs[channel])
+                // Intervals wholly below 0's: the number nearest to the measured range's own, at which the step is least.
+                let near = (low / ((low + high) / intervals) - 0.5).rounded(.down)
+                let (below, step) =
+                    [near, near + 1].filter { 0...(intervals - 1) ~= $0 }
+                    .map { ($0, max(low / ($0 + 0.5), high / (intervals - $0 - 0.5))) }
+                    .min { $0.1 < $1.1 } ?? (0, 0)
+                // A step of 10 significant bits times a number of 14 is exact.
+                let unit = Double(sign: .plus, exponent: step.exponent - 9, significand: 1)
+                let exact = (step / unit).rounded(.up) * unit
+                guard exact.isNormal, exact * intervals <= Double(Float.greatestFiniteMagnitude),
+                    exact >= Double(Float.leastNormalMagnitude) * 1024
+                else { return nil }
+                self.lows[channel] = -(below + 0.5) * exact
+                self.highs[channel] = (intervals - below - 0.5) * exact
+            }
         }
     }
 }

@@ -86,6 +86,20 @@ extension ChannelRanges {
         return isFinite
     }
 
+    /// How many of `values` are 0.
+    @specialized(where Scalar == Float)
+    @specialized(where Scalar == Double)
+    static func zeroCount<Scalar: WeightScalar>(_ values: UnsafeBufferPointer<Scalar>) -> Int {
+        var count = 0
+        forEachPiece(of: values.indices) { piece in
+            // As wide as a float, for vectors of both.
+            var inPiece: Int32 = 0
+            for i in piece { inPiece &+= values[i] == 0 ? 1 : 0 }
+            count += Int(inPiece)
+        }
+        return count
+    }
+
     /// Numbers the bins of `values`, the first of which is weight number `start` of the layer.
     @specialized(where Scalar == Float, Bin == UInt8)
     @specialized(where Scalar == Float, Bin == UInt16)
