@@ -130,8 +130,3 @@ public protocol ModelFormat: Sendable {
 extension ModelFormat {
     static var spansFiles: Bool { false }
 }
-
-/// The last component of a path.
-func fileName(_ path: String) -> String {
-    path.split(separator: "/").last.map(String.init) ?? path
-}

@@ -83,3 +83,21 @@ public struct ChecksumField: Hashable, Sendable {
         self.fields = fields
     }
 }
+
+extension TensorRecord {
+    /// The same record for a model in which its file has another index.
+    func moved(toFile file: Int) -> TensorRecord {
+        var record = self
+        record.extent.file = file
+        return record
+    }
+}
+
+extension ChecksumField {
+    /// The same field for a model in which its file has another index.
+    func moved(toFile file: Int) -> ChecksumField {
+        var field = self
+        field.covered.file = file
+        return field
+    }
+}

@@ -61,16 +61,10 @@ struct FolderListing {
 
     /// Where links may lead without a word: into the folder itself, and from a cache's snapshot to the cache's blobs.
     private static func ownFolders(_ root: String) throws(ModelFileError) -> [String] {
-        let folder = try resolve(root)
+        let folder = try resolvedPath(root)
         let cache = folder.split(separator: "/", omittingEmptySubsequences: false)
         guard cache.count > 3, cache[cache.count - 2] == "snapshots" else { return ["\(folder)/"] }
         return ["\(folder)/", "\(cache.dropLast(2).joined(separator: "/"))/blobs/"]
-    }
-
-    private static func resolve(_ path: String) throws(ModelFileError) -> String {
-        guard let resolved = realpath(path, nil) else { throw .unreadable(path: path, reason: systemMessage()) }
-        defer { free(resolved) }
-        return String(cString: resolved)
     }
 
     private enum Kind {
@@ -88,7 +82,7 @@ struct FolderListing {
             throw .unreadable(path: path, reason: "a link: \(systemMessage())")
         }
         switch status.st_mode & S_IFMT {
-        case S_IFREG: return isLink ? .linkToFile(try resolve(path)) : .file
+        case S_IFREG: return isLink ? .linkToFile(try resolvedPath(path)) : .file
         case S_IFDIR: return isLink ? .linkToFolder : .folder
         default: return .other
         }

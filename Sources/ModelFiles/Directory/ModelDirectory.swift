@@ -8,8 +8,6 @@ import Glibc
 enum ModelDirectory {
     /// Whether a path leads to a folder.
     static func isFolder(_ path: String) -> Bool {
-        // The system would take the path to end at a zero byte.
-        guard !path.utf8.contains(0) else { return false }
         var status = stat()
         // The system would take the path to end at a zero byte.
         return !path.utf8.contains(0) && stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
@@ -46,12 +44,10 @@ enum ModelDirectory {
             let prefix = models.count == 1 ? "" : "\(member.name):"
             for var tensor in member.model.tensors {
                 tensor.name = prefix + tensor.name
-                tensor.extent.file = member.places[tensor.extent.file]
-                tensors.append(tensor)
+                tensors.append(tensor.moved(toFile: member.places[tensor.extent.file]))
             }
-            for var checksum in member.model.checksums {
-                checksum.covered.file = member.places[checksum.covered.file]
-                checksums.insert(checksum)
+            for checksum in member.model.checksums {
+                checksums.insert(checksum.moved(toFile: member.places[checksum.covered.file]))
             }
             notes += member.model.notes.map { models.count == 1 ? $0 : "\(shown(member.name)): \($0)" }
         }

@@ -1,5 +1,3 @@
-import Glibc
-
 /// The files beside a model that hold tensors' bytes (`external_data`).
 ///
 /// Source: "External Data" of onnx/onnx: a location is a path relative to the model's folder and stays inside of it.
@@ -57,32 +55,12 @@ struct ONNXExternalFiles {
     }
 
     /// The path of an external file, once it is known to lie in the model's folder.
-    ///
-    /// Links are followed as far as the model itself is a link: model caches keep all files in one folder of blobs and link to
-    /// them.
     private func locate(_ name: String, tensor: String) throws(ModelFileError) -> String {
-        let folder = Self.folder(of: model)
-        let path = folder == "." && !model.hasPrefix("./") ? name : folder == "/" ? "/\(name)" : "\(folder)/\(name)"
-        let target = try Self.resolve(path)
-        let ownTarget = try Self.resolve(model)
-        let root = try Self.resolve(folder)
-        let isInside = target.hasPrefix(root == "/" ? root : root + "/")
-        guard isInside || Self.folder(of: target) == Self.folder(of: ownTarget), target != ownTarget else {
+        guard let path = try path(of: name, beside: model) else {
             throw .invalidTensor(
                 path: model, tensor: tensor, expected: "external data in a file of its own in the model's folder",
                 found: "\(quoted(name)), a link to another place or the model itself")
         }
         return path
-    }
-
-    private static func folder(of path: String) -> String {
-        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
-    }
-
-    private static func resolve(_ path: String) throws(ModelFileError) -> String {
-        guard let resolved = realpath(path, nil) else { throw .unreadable(path: path, reason: systemMessage()) }
-        defer { free(resolved) }
-        return String(cString: resolved)
     }
 }

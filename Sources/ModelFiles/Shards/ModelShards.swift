@@ -1,5 +1,3 @@
-import Glibc
-
 /// A model in several files beside an index, as `model.safetensors.index.json` and `pytorch_model.bin.index.json` name them.
 ///
 /// The index is a JSON object whose `weight_map` gives each tensor's file. It and the shards must agree: each tensor of the
@@ -82,9 +80,6 @@ enum ModelShards: ModelFormat {
     }
 
     /// The path of a shard, once it is known to lie beside its index.
-    ///
-    /// Links are followed as far as the index itself is a link: model caches keep index and shards in one folder of blobs and
-    /// link to both.
     private static func locate(_ shard: String, beside index: String) throws(ModelFileError) -> String {
         guard !shard.isEmpty, shard != ".", shard != "..",
             !shard.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == 0 })
@@ -92,45 +87,12 @@ enum ModelShards: ModelFormat {
             throw .malformed(
                 path: index, part: "shard index", expected: "plain file names without folders", found: quoted(shard))
         }
-        let folder = folder(of: index)
-        let path = folder == "." && !index.hasPrefix("./") ? shard : folder == "/" ? "/\(shard)" : "\(folder)/\(shard)"
-        let target = try resolve(path)
-        let allowed = [try resolve(folder), self.folder(of: try resolve(index))]
-        guard allowed.contains(self.folder(of: target)) else {
+        guard let path = try path(of: shard, beside: index) else {
             throw .malformed(
                 path: index, part: "shard index", expected: "shards beside the index",
                 found: "\(quoted(shard)), a link to another folder")
         }
         return path
-    }
-
-    private static func folder(of path: String) -> String {
-        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
-    }
-
-    private static func resolve(_ path: String) throws(ModelFileError) -> String {
-        guard let resolved = realpath(path, nil) else { throw .unreadable(path: path, reason: systemMessage()) }
-        defer { free(resolved) }
-        return String(cString: resolved)
-    }
-}
-
-extension TensorRecord {
-    /// The record for a model of several files, one of which is the one that was described.
-    func moved(toFile file: Int) -> TensorRecord {
-        var record = self
-        record.extent.file = file
-        return record
-    }
-}
-
-extension ChecksumField {
-    /// The field for a model of several files, one of which is the one that was described.
-    func moved(toFile file: Int) -> ChecksumField {
-        var field = self
-        field.covered.file = file
-        return field
     }
 }
 
