@@ -45,8 +45,7 @@ struct ONNXGraphs {
 
     private let bytes: UnsafeRawBufferPointer
     private let path: String
-    /// How many tensors asked for a name.
-    private var names: [String: Int] = [:]
+    private var names = UniqueNames()
     private var nameBytes = 0
 
     /// Nested messages that protocol buffer libraries take are 100, and a graph is three of them: graph, node, attribute.
@@ -176,14 +175,7 @@ struct ONNXGraphs {
         _ field: ProtobufFields.Field, _ header: ONNXTensorProto, name: String, value: (scope: Int, name: String)?,
         isInitializer: Bool = false, scope: Int, in enclosure: Int
     ) throws(ModelFileError) {
-        let wanted = scopes[scope].prefix + (name.isEmpty ? "unnamed" : name)
-        var unique = wanted
-        while let others = names[unique] {
-            let copies = names[wanted, default: others] + 1
-            names[wanted] = copies
-            unique = "\(wanted)#\(copies)"
-        }
-        names[unique] = 1
+        let unique = names.unique(scopes[scope].prefix + (name.isEmpty ? "unnamed" : name))
         // Deep graphs would otherwise make a small file's names take any amount of memory.
         nameBytes += unique.utf8.count
         guard nameBytes <= max(1 << 26, bytes.count) else {

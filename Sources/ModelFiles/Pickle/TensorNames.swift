@@ -15,8 +15,7 @@ struct TensorNames {
     private let graph: PickleGraph
     private let path: String
     private var named: [NamedTensor] = []
-    private var used: Set<String> = []
-    private var repeats: [String: Int] = [:]
+    private var names = UniqueNames()
     private var nameBytes = 0
     /// How many more values may be visited: containers may be shared, but not so that they multiply.
     private var visitsLeft: Int
@@ -104,11 +103,7 @@ struct TensorNames {
         guard name.utf8.count <= Self.maximumNameLength else {
             throw problem(expected: "tensor names of at most \(Self.maximumNameLength) bytes", found: "a longer one")
         }
-        var unique = name
-        while !used.insert(unique).inserted {
-            repeats[name, default: 1] += 1
-            unique = "\(name)#\(repeats[name, default: 1])"
-        }
+        let unique = names.unique(name)
         nameBytes += unique.utf8.count + 64
         guard nameBytes <= Self.maximumNameBytes else {
             throw problem(expected: "at most \(Self.maximumNameBytes) bytes of tensor names", found: "more")

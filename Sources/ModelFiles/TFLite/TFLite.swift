@@ -15,7 +15,7 @@ enum TFLite: ModelFormat {
             let graph = try TFLiteGraph(&reader)
             var tensors: [TensorRecord] = []
             var notes: [String] = []
-            var names: [String: Int] = [:]
+            var names = UniqueNames()
             for subgraph in graph.subgraphs {
                 let readings = subgraph.readings
                 for (index, tensor) in subgraph.tensors.enumerated() {
@@ -27,7 +27,8 @@ enum TFLite: ModelFormat {
                     let buffer = graph.buffers[tensor.buffer]
                     // What the network computes has an empty buffer, or none.
                     guard buffer.length > 0 else { continue }
-                    let name = unique(tensor.name.isEmpty ? "tensor.\(index)" : tensor.name, &names)
+                    // Subgraphs may repeat names.
+                    let name = names.unique(tensor.name.isEmpty ? "tensor.\(index)" : tensor.name)
                     if tensor.isSparse {
                         notes.append("tensor \(quoted(name)) is sparse and stays as it is")
                         continue
@@ -41,17 +42,6 @@ enum TFLite: ModelFormat {
                 format: Self.name, path: file.path, files: [.init(name: fileName(file.path), file: file)],
                 tensors: tensors, notes: notes)
         }
-    }
-
-    /// The name, with `#2` and so on where subgraphs repeat it.
-    private static func unique(_ name: String, _ names: inout [String: Int]) -> String {
-        var unique = name
-        while names[unique] != nil {
-            names[name, default: 1] += 1
-            unique = "\(name)#\(names[name, default: 1])"
-        }
-        names[unique] = 1
-        return unique
     }
 
     private static func record(
