@@ -117,6 +117,23 @@ public final class MappedFile: Sendable {
         try withBytes(0..<size, body)
     }
 
+    /// Calls `body` with some of the file's bytes piece by piece, and gives the memory of each back.
+    ///
+    /// - Parameters:
+    ///   - range: offsets within `0..<size`.
+    ///   - size: bytes of a piece, the last of which may be shorter.
+    ///   - body: receives the offset of a piece and its bytes, which are valid during the call only.
+    /// - Throws: what `body` throws.
+    public func forEachPiece<Failure: Error>(
+        of range: Range<Int>, size: Int = 1 << 20, _ body: (Int, UnsafeRawBufferPointer) throws(Failure) -> Void
+    ) throws(Failure) {
+        for start in stride(from: range.lowerBound, to: range.upperBound, by: size) {
+            let piece = start..<min(start + size, range.upperBound)
+            try withBytes(piece) { (bytes) throws(Failure) in try body(start, bytes) }
+            release(piece)
+        }
+    }
+
     /// Gives the memory of some bytes back, so that reading a large file does not grow the process.
     ///
     /// They stay readable, from the disk or the system's cache again. Pages that reach beyond the range are kept.

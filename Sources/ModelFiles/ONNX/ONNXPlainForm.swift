@@ -1,5 +1,3 @@
-import Glibc
-
 /// Writes a model in which tensors whose values are numbers, apart or of odd widths, hold them as bytes in `raw_data`.
 ///
 /// Such tensors are no runs of elements that could be replaced. Both forms mean the same to every reader of ONNX; all other
@@ -58,40 +56,31 @@ struct ONNXPlainForm {
 
     /// Writes the plain form to a file.
     func write(to descriptor: Int32) throws(ModelFileError) {
-        let output = Output(descriptor: descriptor, path: path)
+        var output = OutputFile(descriptor, path: path)
         var position = 0
         for edit in edits {
-            try copy(position..<edit.range.lowerBound, to: output)
+            try output.append(position..<edit.range.lowerBound, of: file)
             position = edit.range.upperBound
             switch edit.replacement {
-            case .bytes(let bytes): try output.write(bytes)
-            case .values(let index): try writeValues(of: tensors[index], to: output)
+            case .bytes(let bytes): try output.append(bytes)
+            case .values(let index): try writeValues(of: tensors[index], to: &output)
             }
         }
-        try copy(position..<bytes.count, to: output)
-    }
-
-    /// Copies bytes of the original, a mebibyte at a time: pages that were read are given back.
-    private func copy(_ range: Range<Int>, to output: Output) throws(ModelFileError) {
-        for start in stride(from: range.lowerBound, to: range.upperBound, by: 1 << 20) {
-            let piece = start..<min(start + (1 << 20), range.upperBound)
-            try output.write(UnsafeRawBufferPointer(rebasing: bytes[piece]))
-            file.release(piece)
-        }
+        try output.append(position..<bytes.count, of: file)
     }
 
     /// Tag and length of a `raw_data` field.
     private static func header(_ size: Int) -> [UInt8] { [9 << 3 | 2] + varintBytes(UInt64(size)) }
 
-    private func writeValues(of tensor: ONNXTensor, to output: Output) throws(ModelFileError) {
+    private func writeValues(of tensor: ONNXTensor, to output: inout OutputFile) throws(ModelFileError) {
         guard case .numbers(let number, let ranges) = tensor.values, let size = tensor.size else { return }
-        try output.write(Self.header(size))
+        try output.append(Self.header(size))
         var written = 0
         var buffer: [UInt8] = []
         var released = 0
         func flush(_ limit: Int, upTo end: Int) throws(ModelFileError) {
             guard buffer.count > limit else { return }
-            try output.write(buffer)
+            try output.append(buffer)
             written += buffer.count
             buffer.removeAll(keepingCapacity: true)
             file.release(released..<end)
@@ -122,36 +111,6 @@ struct ONNXPlainForm {
         guard written == size else {
             throw .invalidTensor(
                 path: path, tensor: tensor.name, expected: "\(size) bytes of values", found: "\(written)")
-        }
-    }
-}
-
-/// A file that is written from its beginning.
-private struct Output {
-    let descriptor: Int32
-    let path: String
-
-    func write(_ bytes: [UInt8]) throws(ModelFileError) {
-        // Typed errors do not pass through the array's own closure.
-        let failure: ModelFileError? = bytes.withUnsafeBytes { bytes in
-            do throws(ModelFileError) {
-                try write(bytes)
-                return nil
-            } catch { return error }
-        }
-        if let failure { throw failure }
-    }
-
-    func write(_ bytes: UnsafeRawBufferPointer) throws(ModelFileError) {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = Glibc.write(
-                descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, min(rest.count, 1 << 20))
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else {
-                throw .unreadable(path: path, reason: "its plain form cannot be written: \(systemMessage())")
-            }
-            rest = rest.dropFirst(count)
         }
     }
 }

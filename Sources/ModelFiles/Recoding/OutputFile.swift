@@ -20,13 +20,13 @@ struct OutputFile {
         size += bytes.count
     }
 
+    mutating func append(_ bytes: [UInt8]) throws(ModelFileError) {
+        try bytes.span.bytes.withUnsafeBytes { (bytes) throws(ModelFileError) in try append(bytes) }
+    }
+
     /// Appends bytes of a mapped file, whose memory is given back.
     mutating func append(_ range: Range<Int>, of file: MappedFile) throws(ModelFileError) {
-        for start in stride(from: range.lowerBound, to: range.upperBound, by: 1 << 20) {
-            let piece = start..<min(start + 1 << 20, range.upperBound)
-            try file.withBytes(piece) { (bytes) throws(ModelFileError) in try append(bytes) }
-            file.release(piece)
-        }
+        try file.forEachPiece(of: range) { (_, bytes) throws(ModelFileError) in try append(bytes) }
     }
 
     /// Appends zeros, which take no room on the disk where the file system has holes.
@@ -53,6 +53,6 @@ struct OutputFile {
     }
 
     private var failure: ModelFileError {
-        .unreadable(path: path, reason: "its uncompressed or compressed form cannot be written: \(systemMessage())")
+        .unreadable(path: path, reason: "cannot be written in another form: \(systemMessage())")
     }
 }

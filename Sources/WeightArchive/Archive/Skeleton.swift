@@ -93,39 +93,22 @@ struct Skeleton {
     private func copy(
         _ extent: Extent, _ patches: [(offset: Int, value: UInt32)], to entry: borrowing ArchiveWriter.Builder
     ) throws(ArchiveError) {
-        var offset = extent.offset
-        while offset < extent.range.upperBound {
-            let piece = piece(of: extent, at: offset)
-            let inside = patches.filter { $0.offset + 4 > offset && $0.offset < piece.range.upperBound }
-            try model.withBytes(of: piece) { bytes throws(ArchiveError) in
-                guard !inside.isEmpty else { return try entry.append(bytes) }
-                var copy = Array(bytes)
-                for patch in inside {
-                    for i in 0..<4 where copy.indices.contains(patch.offset + i - offset) {
-                        copy[patch.offset + i - offset] = UInt8(truncatingIfNeeded: patch.value >> UInt32(8 * i))
-                    }
+        try model.files[extent.file].file.forEachPiece(of: extent.range) { offset, bytes throws(ArchiveError) in
+            let inside = patches.filter { $0.offset + 4 > offset && $0.offset < offset + bytes.count }
+            guard !inside.isEmpty else { return try entry.append(bytes) }
+            var copy = Array(bytes)
+            for patch in inside {
+                for i in 0..<4 where copy.indices.contains(patch.offset + i - offset) {
+                    copy[patch.offset + i - offset] = UInt8(truncatingIfNeeded: patch.value >> UInt32(8 * i))
                 }
-                try WeightArchive.withBytes(of: copy) { bytes throws(ArchiveError) in try entry.append(bytes) }
             }
-            model.files[extent.file].file.release(piece.range)
-            offset += piece.length
+            try withBytes(of: copy) { bytes throws(ArchiveError) in try entry.append(bytes) }
         }
     }
 
     private func originalCRC(_ extent: Extent) -> UInt {
         var crc: UInt = 0
-        var offset = extent.offset
-        while offset < extent.range.upperBound {
-            let piece = piece(of: extent, at: offset)
-            model.withBytes(of: piece) { crc = crc32_z(crc, $0.baseAddress, $0.count) }
-            model.files[extent.file].file.release(piece.range)
-            offset += piece.length
-        }
+        model.files[extent.file].file.forEachPiece(of: extent.range) { crc = crc32_z(crc, $1.baseAddress, $1.count) }
         return crc
-    }
-
-    /// The next mebibyte of an extent, or what is left of it.
-    private func piece(of extent: Extent, at offset: Int) -> Extent {
-        Extent(file: extent.file, offset: offset, length: min(1 << 20, extent.range.upperBound - offset))
     }
 }

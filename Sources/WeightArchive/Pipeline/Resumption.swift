@@ -137,12 +137,7 @@ extension Packer {
         let hasher = Hasher128()
         for layer in group.layers {
             let extent = tensors[layer.tensor].record.extent
-            for offset in stride(from: extent.offset, to: extent.range.upperBound, by: 1 << 20) {
-                let piece = Extent(
-                    file: extent.file, offset: offset, length: min(1 << 20, extent.range.upperBound - offset))
-                model.withBytes(of: piece) { hasher.update($0) }
-                model.files[extent.file].file.release(piece.range)
-            }
+            model.files[extent.file].file.forEachPiece(of: extent.range) { hasher.update($1) }
         }
         return hasher.digest
     }
