@@ -1,5 +1,4 @@
 import CZip
-import Glibc
 
 /// Collects the entries of a packed file and writes it whole or not at all.
 ///
@@ -63,19 +62,9 @@ final class ArchiveWriter {
     ///
     /// - Returns: the size in bytes.
     func finish() throws(ArchiveError) -> Int {
-        var code: Int32 = 0
-        guard let archive = zip_open(output.temporary, ZIP_CREATE | ZIP_EXCL, &code) else {
-            throw .cannotWrite(path: output.path, reason: zipMessage(code))
-        }
-        do throws(ArchiveError) {
-            for entry in entries { try add(entry, to: archive) }
-            let comment = Trailer.prefix + String(repeating: "0", count: Trailer.digits)
-            guard zip_set_archive_comment(archive, comment, UInt16(Trailer.length)) == 0 else { throw failure(archive) }
-            guard zip_close(archive) == 0 else { throw failure(archive) }
-        } catch {
-            zip_discard(archive)
-            throw error
-        }
+        let zip = try ZipOutput(output)
+        for entry in entries { try add(entry, to: zip) }
+        try zip.close(comment: Trailer.prefix + String(repeating: "0", count: Trailer.digits))
         return try output.commit { (file, size) throws(ArchiveError) in
             let digest = try hash(file, size - Trailer.digits, path: output.path)
             try withBytes(of: Array(digest.utf8)) { bytes throws(ArchiveError) in
@@ -84,28 +73,14 @@ final class ArchiveWriter {
         }
     }
 
-    private func add(_ entry: (name: String, offset: Int, length: Int), to archive: OpaquePointer) throws(ArchiveError)
-    {
+    private func add(_ entry: (name: String, offset: Int, length: Int), to zip: ZipOutput) throws(ArchiveError) {
         // Through the descriptor: the spool may have no name.
         let path = "/proc/self/fd/\(spool.descriptor)"
-        // A length of 0 would mean "to the end".
-        let source =
+        try zip.add(entry.name, of: spool) { archive in
+            // A length of 0 would mean "to the end".
             entry.length > 0
-            ? zip_source_file(archive, path, UInt64(entry.offset), Int64(entry.length))
-            : zip_source_buffer(archive, nil, 0, 0)
-        guard let source else { throw failure(archive) }
-        let index = zip_file_add(archive, entry.name, source, ZIP_FL_ENC_UTF_8)
-        guard index >= 0 else {
-            zip_source_free(source)
-            throw failure(archive)
+                ? zip_source_file(archive, path, UInt64(entry.offset), Int64(entry.length))
+                : zip_source_buffer(archive, nil, 0, 0)
         }
-        // 1980-01-01, the earliest date that ZIP knows: the bytes must not depend on when they were made.
-        guard zip_set_file_compression(archive, UInt64(index), ZIP_CM_STORE, 0) == 0,
-            zip_file_set_dostime(archive, UInt64(index), 0, 0x21, 0) == 0
-        else { throw failure(archive) }
-    }
-
-    private func failure(_ archive: OpaquePointer) -> ArchiveError {
-        .cannotWrite(path: output.path, reason: String(cString: zip_strerror(archive)))
     }
 }

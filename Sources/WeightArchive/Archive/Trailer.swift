@@ -1,4 +1,3 @@
-import CZip
 import Glibc
 
 /// The last bytes of a packed file: its ZIP comment, a hash of every byte before the hash itself.
@@ -25,12 +24,4 @@ func hash(_ file: Int32, from start: Int = 0, _ count: Int, path: String) throws
         done += got
     }
     return hasher.digest
-}
-
-/// What libzip says of an error code.
-func zipMessage(_ code: Int32) -> String {
-    var error = zip_error_t()
-    zip_error_init_with_code(&error, code)
-    defer { zip_error_fini(&error) }
-    return String(cString: zip_error_strerror(&error)).lowercased()
 }

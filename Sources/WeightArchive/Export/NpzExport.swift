@@ -1,52 +1,22 @@
 import CZip
-import Glibc
 import ModelFiles
 
 /// Writes tensors as a NumPy archive: a ZIP of stored `.npy` files.
 enum NpzExport {
     /// Writes the file, with the tensors in the order of their names.
     static func write(_ plan: ExportPlan, to output: AtomicFile) throws(ArchiveError) {
-        var code: Int32 = 0
-        guard let archive = zip_open(output.temporary, ZIP_CREATE | ZIP_EXCL, &code) else {
-            throw .cannotWrite(path: output.path, reason: zipMessage(code))
+        let zip = try ZipOutput(output)
+        for (record, bytes) in plan.tensors.sorted(by: { $0.record.name < $1.record.name }) {
+            let stream = NpyStream(record, bytes)
+            try zip.add("\(record.name).npy", of: stream) { archive in
+                zip_source_function(archive, readNpy, Unmanaged.passUnretained(stream).toOpaque())
+            }
         }
-        // libzip reads them when the archive is closed.
-        var streams: [NpyStream] = []
         do throws(ArchiveError) {
-            for (record, bytes) in plan.tensors.sorted(by: { $0.record.name < $1.record.name }) {
-                let stream = NpyStream(record, bytes)
-                streams.append(stream)
-                try add(stream, "\(record.name).npy", to: archive, output)
-            }
-            let result = withExtendedLifetime(streams) { zip_close(archive) }
-            guard result == 0 else {
-                throw Task.isCancelled ? .cancelled : failure(archive, output)
-            }
+            try zip.close()
         } catch {
-            withExtendedLifetime(streams) { zip_discard(archive) }
-            throw error
+            throw Task.isCancelled ? .cancelled : error
         }
-    }
-
-    private static func add(
-        _ stream: NpyStream, _ name: String, to archive: OpaquePointer, _ output: AtomicFile
-    ) throws(ArchiveError) {
-        guard let source = zip_source_function(archive, readNpy, Unmanaged.passUnretained(stream).toOpaque()) else {
-            throw failure(archive, output)
-        }
-        let index = zip_file_add(archive, name, source, ZIP_FL_ENC_UTF_8)
-        guard index >= 0 else {
-            zip_source_free(source)
-            throw failure(archive, output)
-        }
-        // 1980-01-01, the earliest date that ZIP knows: the bytes must not depend on when they were made.
-        guard zip_set_file_compression(archive, UInt64(index), ZIP_CM_STORE, 0) == 0,
-            zip_file_set_dostime(archive, UInt64(index), 0, 0x21, 0) == 0
-        else { throw failure(archive, output) }
-    }
-
-    private static func failure(_ archive: OpaquePointer, _ output: AtomicFile) -> ArchiveError {
-        .cannotWrite(path: output.path, reason: String(cString: zip_strerror(archive)))
     }
 }
 
