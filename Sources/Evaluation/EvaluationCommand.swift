@@ -20,9 +20,9 @@ public struct EvaluationCommand: Sendable {
     /// - Throws: `EvaluationError.command` when it fails or prints no number.
     public func metric(of path: String) async throws -> Double {
         // The path may hold anything; in single quotes the shell takes it as it is.
-        let quoted = Self.quoted(path)
         let result = try await run(
-            .path("/bin/sh"), arguments: ["-c", command.replacing("{}", with: quoted)], output: .bytes(limit: 1 << 26),
+            .path("/bin/sh"), arguments: ["-c", command.replacing("{}", with: shellQuoted(path))],
+            output: .bytes(limit: 1 << 26),
             error: .currentStandardError)
         guard result.terminationStatus.isSuccess else {
             throw EvaluationError.command(command, expected: "exit status 0", found: "\(result.terminationStatus)")
@@ -33,14 +33,6 @@ public struct EvaluationCommand: Sendable {
             throw EvaluationError.command(command, expected: "a number on its standard output", found: "none")
         }
         return number
-    }
-
-    /// A path as the shell takes it for one word: in single quotes, those in it replaced.
-    private static func quoted(_ path: String) -> String {
-        // By bytes: a quote with an accent on it is one Character, and still ends a quotation.
-        let quote = UInt8(ascii: "'")
-        let escaped = path.utf8.flatMap { $0 == quote ? Array(#"'\''"#.utf8) : [$0] }
-        return "'" + String(decoding: escaped, as: UTF8.self) + "'"
     }
 
     /// The last number of a text: `accuracy: 0.97`, `CE=1.2e-3`, `97.5%`, and as a word of its own `nan` or `inf`.

@@ -20,8 +20,8 @@ public struct GeneralCompressors: Sendable {
     ///   - threads: layers at the same time.
     public static func bins(of packed: PackedModel, threads: Int) async throws -> GeneralCompressors {
         let total = Mutex(GeneralCompressors())
-        try await packed.forEachLayer(threads: threads) { _, bits, bins in
-            let one = GeneralCompressors(bins: bins, bits: bits)
+        try await packed.forEachDecodedLayer(threads: threads) { layer in
+            let one = GeneralCompressors(bins: layer.bins, bits: layer.bits)
             total.withLock { $0.add(one) }
         }
         return total.withLock { $0 }
@@ -41,17 +41,10 @@ public struct GeneralCompressors: Sendable {
     /// Compresses the files of a model as they are.
     public static func files(of model: ModelFile) -> GeneralCompressors {
         var total = GeneralCompressors()
-        for index in model.files.indices {
-            let size = model.files[index].file.size
-            total.plain += size
-            var offset = 0
+        for source in model.files {
+            total.plain += source.file.size
             // Pieces far larger than either compressor's window of these levels; memory stays bounded.
-            while offset < size {
-                let piece = Extent(file: index, offset: offset, length: min(1 << 23, size - offset))
-                model.withBytes(of: piece) { total.add($0) }
-                model.files[index].file.release(piece.range)
-                offset += piece.length
-            }
+            source.file.forEachPiece(of: 0..<source.file.size, size: 1 << 23) { total.add($1) }
         }
         return total
     }

@@ -1,5 +1,3 @@
-import FoundationEssentials
-
 /// SHA-256 (FIPS 180-4) of a text, in base64: how a page's content security policy names the one style sheet and the one
 /// script that it lets the browser take.
 func contentHash(_ text: String) -> String {
@@ -36,7 +34,7 @@ func contentHash(_ text: String) -> String {
     let digest = state.flatMap { word in
         stride(from: UInt32(24), through: 0, by: -8).map { UInt8(truncatingIfNeeded: word >> $0) }
     }
-    return Data(digest).base64EncodedString()
+    return base64(digest)
 }
 
 private func rotated(_ word: UInt32, _ count: UInt32) -> UInt32 { word >> count | word << (32 - count) }

@@ -35,6 +35,9 @@ func filled(_ template: String, _ value: (String) -> String) -> String {
     }.joined()
 }
 
+/// Bytes as base64, for `data:` addresses and texts.
+func base64(_ bytes: [UInt8]) -> String { Data(bytes).base64EncodedString() }
+
 /// Levels 0...63 as one character each, a sixth of what JSON numbers take.
 func digits64(_ levels: [Int]) -> String {
     String(decoding: levels.map { alphabet64[min(max($0, 0), 63)] }, as: UTF8.self)

@@ -1,7 +1,4 @@
-import FoundationEssentials
 import WeightArchive
-
-func base64(_ bytes: [UInt8]) -> String { Data(bytes).base64EncodedString() }
 
 /// Layers that the map of bytes shows each by itself.
 private let mappedLayers = 300

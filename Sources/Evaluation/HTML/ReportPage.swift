@@ -1,4 +1,3 @@
-import FoundationEssentials
 import WeightArchive
 
 /// What the page is made of.
@@ -57,7 +56,7 @@ struct ReportPage: Sendable {
                 guard let place else { continue }
                 let look = files[file].looks[place]
                 for (number, picture) in (look.full.isEmpty ? look.previews : look.full).enumerated() {
-                    let data = Data(picture.png).base64EncodedString()
+                    let data = base64(picture.png)
                     parts.append("<script type=\"text/plain\" id=\"p\(row)-\(file)-\(number)\">\(data)</script>\n")
                 }
             }
@@ -150,19 +149,4 @@ private struct PageData: Encodable {
         let highest = Double(max(columns.max() ?? 0, 1))
         return digits64(columns.map { Int((Double($0) / highest * 63).rounded(.up)) })
     }
-}
-
-/// Text as a POSIX shell takes it for one word.
-func shellWord(_ text: String) -> String {
-    let plain = printable(text)
-    let isSafe =
-        !plain.isEmpty
-        && plain.utf8.allSatisfy { byte in
-            (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
-                || "._-/+@:".utf8.contains(byte)
-        }
-    guard !isSafe else { return plain }
-    // By bytes: with an accent on it a quote is another Character, and ends a quotation all the same.
-    let quoted = plain.utf8.flatMap { $0 == UInt8(ascii: "'") ? Array(#"'\''"#.utf8) : [$0] }
-    return "'" + String(decoding: quoted, as: UTF8.self) + "'"
 }

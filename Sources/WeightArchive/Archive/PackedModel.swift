@@ -112,26 +112,6 @@ public struct PackedModel: Sendable {
         try bytes.withUnsafeBytes { try expect(stream.hash, Hasher128.hash($0), stream.entry, path) }
         return bytes
     }
-
-    /// Calls `body` with the bins of every layer, one byte or two (little-endian) each, layers of one group in order.
-    public func forEachLayer(threads: Int, _ body: @escaping @Sendable (String, Int, UnsafeRawBufferPointer) -> Void)
-        async throws
-    {
-        try await runJobs(
-            memory: valid.groups.map(\.memory), limit: threads, budget: .max
-        ) { group in
-            func run<Bin: BinScalar>(_: Bin.Type) throws {
-                try decode(valid.groups[group], as: Bin.self) {
-                    try stream(group, $0)
-                } takeLayer: { index, bins in
-                    let layer = valid.groups[group].layers[index]
-                    bins.withUnsafeBufferPointer { body(layer.name, layer.bits, UnsafeRawBufferPointer($0)) }
-                }
-            }
-            try valid.groups[group].format.bytesPerSample == 1 ? run(UInt8.self) : run(UInt16.self)
-        } done: { _, _ in
-        }
-    }
 }
 
 /// Compares a hash.
