@@ -20,9 +20,10 @@ public enum ModelFiles {
     /// Read are safetensors and PyTorch checkpoints (`torch.save`, before and since 1.6), each as one file or the JSON index of
     /// several, TorchScript archives, ONNX models with or without external data, GGUF, TensorFlow Lite, NumPy's arrays and
     /// archives, Keras and HDF5 files and, when nothing else fits, raw little-endian float32 values. Of a folder every file is
-    /// part of the model, and the tensors are those of the model files in it (raw ones are not guessed there). Nothing in a
-    /// file is ever run: what a pickle would have
-    /// Python call or build is skipped, and the tensors around it are found all the same.
+    /// part of the model, and the tensors are those of the model files in it (raw ones are not guessed there).
+    ///
+    /// Nothing in a file is ever run: what a pickle would have Python call or build is skipped, and the tensors around it are
+    /// found all the same.
     ///
     /// A layout names the tensors of a raw file: a JSON object with an array `tensors`, or the array alone, of objects with
     /// `name`, `shape` and, as needed, `dtype` (F32), `kind` (fc, conv, depthwise, lstm, gru, embedding), `convention`

@@ -161,7 +161,6 @@ struct GGUFHeader {
                 memoryOrder: Array(shape.indices), conventionHint: "pytorch")
         }
     }
-
 }
 
 extension ByteReader {

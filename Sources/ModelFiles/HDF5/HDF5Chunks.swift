@@ -28,7 +28,7 @@ public struct HDF5Chunks: Hashable, Sendable, Codable {
         of file: MappedFile, _ datasets: [HDF5Dataset], _ library: HDF5Library
     ) throws(ModelFileError) -> (file: MappedFile, chunks: HDF5Chunks, offsets: [Int: Int])? {
         // Where a user block comes first, versions of libhdf5 disagree on what a chunk's address is.
-        guard file.withAllBytes({ $0.starts(with: [0x89, 0x48, 0x44, 0x46]) }) else { return nil }
+        guard file.withAllBytes({ $0.starts(with: HDF5Contents.signature) }) else { return nil }
         var taken: [Range<Int>] = []
         var chosen: [Int] = []
         /// Datasets under several names have the same chunks.

@@ -12,7 +12,7 @@ struct HDF5Contents {
         Dictionary(datasets.map { ($0.path, $0.shape) }, uniquingKeysWith: { first, _ in first })
     }
 
-    private static let signature: [UInt8] = [0x89] + Array("HDF\r\n".utf8) + [0x1a, 0x0a]
+    static let signature: [UInt8] = [0x89] + Array("HDF\r\n".utf8) + [0x1a, 0x0a]
     /// Links that are followed at most, and groups in groups.
     private static let (maximumLinks, maximumDepth) = (1 << 20, 64)
 

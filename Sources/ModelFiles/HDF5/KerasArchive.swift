@@ -5,14 +5,7 @@ enum KerasArchive: ModelFormat {
     static let name = ModelFormatName.keras
     private static let weights = "model.weights.h5"
 
-    static func recognizes(_ file: MappedFile) -> Bool {
-        file.withAllBytes { bytes in
-            guard ZipDirectory.isPresent(in: bytes), let directory = try? ZipDirectory(bytes, path: file.path) else {
-                return false
-            }
-            return directory.entries.contains { $0.name == weights }
-        }
-    }
+    static func recognizes(_ file: MappedFile) -> Bool { ZipDirectory.entryNames(of: file).contains(weights) }
 
     static func open(_ file: MappedFile) throws(ModelFileError) -> ModelFile {
         let entries = try file.withAllBytes { (bytes) throws(ModelFileError) in

@@ -3,14 +3,9 @@ enum NumPyArchive: ModelFormat {
     static let name = ModelFormatName.npz
 
     static func recognizes(_ file: MappedFile) -> Bool {
-        file.withAllBytes { bytes in
-            guard ZipDirectory.isPresent(in: bytes), let directory = try? ZipDirectory(bytes, path: file.path) else {
-                return false
-            }
-            let names = directory.entries.map(\.name)
-            // A checkpoint may carry arrays beside its tensors.
-            return names.contains { $0.hasSuffix(".npy") } && !names.contains { $0.hasSuffix("/data.pkl") }
-        }
+        let names = ZipDirectory.entryNames(of: file)
+        // A checkpoint may carry arrays beside its tensors.
+        return names.contains { $0.hasSuffix(".npy") } && !names.contains { $0.hasSuffix("/data.pkl") }
     }
 
     static func open(_ file: MappedFile) throws(ModelFileError) -> ModelFile {

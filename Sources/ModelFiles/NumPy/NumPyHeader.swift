@@ -78,7 +78,7 @@ struct NumPyHeader {
         return order == "<" || order == "|" || (order == ">" && dtype.bitWidth == 8) ? dtype : nil
     }
 
-    /// The tensor that the header describes, and what a person should know about one that is left alone.
+    /// The tensor that the header describes; nil for one of a type that stays as it is.
     ///
     /// - Parameters:
     ///   - name: its name.

@@ -39,6 +39,14 @@ struct ZipDirectory {
         bytes.starts(with: [0x50, 0x4b, 0x03, 0x04]) || findEnd(bytes) != nil
     }
 
+    /// Names of a file's entries; none when it is no ZIP, or its directory is damaged.
+    static func entryNames(of file: MappedFile) -> [String] {
+        file.withAllBytes { bytes in
+            guard isPresent(in: bytes), let directory = try? ZipDirectory(bytes, path: file.path) else { return [] }
+            return directory.entries.map(\.name)
+        }
+    }
+
     /// Reads the central directory of `bytes`, a whole file.
     init(_ bytes: UnsafeRawBufferPointer, path: String) throws(ModelFileError) {
         let part = "ZIP directory"

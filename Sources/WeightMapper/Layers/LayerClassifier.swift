@@ -10,11 +10,11 @@ public struct LayerClassifier: Sendable {
 
     /// The kind of the tensor, and the convention its dimensions follow.
     ///
-    /// Recurrent layers are those that PyTorch names `weight_ih…` and `weight_hh…`, or that are called `…w_ih` and `…w_hh` (the
-    /// recurrent matrix `[gates * H, H]` tells LSTM from GRU) and those that Keras names `recurrent_kernel`. Tensors of three to five dimensions are
-    /// convolutions, depthwise when each channel has one small kernel; three dimensions of which the last two both exceed
-    /// 32 are a stack of matrices instead (mixtures of experts), since no kernel is that long. A name with `emb` in its
-    /// last two parts is an embedding. All else is fully connected. Names that end in `kernel` follow Keras.
+    /// Recurrent layers are those that PyTorch names `weight_ih…` and `weight_hh…`, or that are called `…w_ih` and `…w_hh`
+    /// (the recurrent matrix `[gates * H, H]` tells LSTM from GRU), and those that Keras names `recurrent_kernel`. Tensors of
+    /// three to five dimensions are convolutions, depthwise when each channel has one small kernel; three dimensions of which
+    /// the last two both exceed 32 are a stack of matrices instead (mixtures of experts), since no kernel is that long. A name
+    /// with `emb` in its last two parts is an embedding. All else is fully connected. Names that end in `kernel` follow Keras.
     public func classify(_ name: String, _ shape: [Int]) -> (kind: LayerKind, convention: LayoutConvention) {
         let parts = name.split(whereSeparator: { $0 == "." || $0 == "/" }).map { $0.lowercased() }
         let last = parts.last.map { String($0.prefix(while: { $0 != ":" })) } ?? ""

@@ -132,8 +132,7 @@ public struct LayerGeometry: Hashable, Sendable {
             guard rank == (convention == .onnx ? 3 : 2), shape[stacked] % gates == 0 else {
                 let form = [
                     "pytorch": "[\(gates) * H, I]", "onnx": "[D, \(gates) * H, I]", "keras": "[I, \(gates) * H]",
-                    "transposed": "[I, \(gates) * H]",
-                    "tflite": "[\(gates) * H, I]",
+                    "transposed": "[I, \(gates) * H]", "tflite": "[\(gates) * H, I]",
                 ]
                 throw .shape(kind: kind, shape: shape, expected: form[convention.rawValue] ?? "")
             }

@@ -10,9 +10,10 @@ struct PackCommand: AsyncParsableCommand {
         commandName: "pack",
         abstract: "Packs a model: its weights become images, video or audio.",
         discussion: """
-            Reads safetensors (also in shards, by their index), PyTorch .pt, .pth and .bin, and raw float32. Biases, small \
-            tensors, integers and optimizer state are kept exactly; everything else in the file stays as it is. Of a folder every \
-            file is carried along, and the model files in it are packed.
+            Reads safetensors, PyTorch checkpoints (both also in shards, by their index), TorchScript, ONNX, GGUF, TensorFlow \
+            Lite, Keras, HDF5, NumPy .npy and .npz, and raw float32. Biases, small tensors, integers and optimizer state are \
+            kept exactly; everything else in the file stays as it is. Of a folder every file is carried along, and the model \
+            files in it are packed.
 
             EXAMPLES
               wcodec pack model.safetensors
