@@ -1,6 +1,7 @@
 import Codecs
 import Foundation
 import ModelFiles
+import TestSupport
 import Testing
 import WeightArchive
 import WeightMapper

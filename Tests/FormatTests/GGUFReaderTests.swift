@@ -1,6 +1,7 @@
 import Codecs
 import Foundation
 import ModelFiles
+import TestSupport
 import Testing
 import WeightArchive
 
@@ -39,5 +40,5 @@ struct GGUFReaderTests {
 
 extension Python {
     /// Whether it has gguf-py.
-    fileprivate static let hasGGUF: Bool = (try? run(["-c", "import gguf"]))?.status == 0
+    fileprivate static let hasGGUF = has("gguf")
 }

@@ -59,27 +59,12 @@ struct ONNXTests {
 
 /// Python with the onnx and onnxruntime packages, which `./test` installs.
 private enum ONNXLibrary {
-    private static let interpreter = ProcessInfo.processInfo.environment["WCODEC_PYTHON"] ?? "python3"
-
-    static let isInstalled = (try? run(["-c", "import onnx, onnxruntime"]))?.status == 0
+    static let isInstalled = Python.has("onnx, onnxruntime")
 
     /// What `compare.py` has to say against a restored model; nil for nothing.
     static func compare(_ original: String, _ restored: String, isLossless: Bool) throws -> String? {
         let arguments = [modelFixture("onnx/compare.py"), original, restored] + (isLossless ? ["--lossless"] : [])
-        let result = try run(arguments)
+        let result = try Python.run(arguments)
         return result.status == 0 ? nil : result.output
-    }
-
-    private static func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = [interpreter, "-B"] + arguments
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        try process.run()
-        let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: output, as: UTF8.self))
     }
 }

@@ -1,35 +1,17 @@
 import Foundation
+import TestSupport
 import Testing
 
-/// The Python that runs `docs/decode.py`.
-enum Python {
+/// What `docs/decode.py` needs and does.
+extension Python {
     /// The repository's `docs` folder.
     static let docs = repository.appending(path: "docs")
     /// The root of the repository.
     static let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent()
 
-    private static let interpreter = ProcessInfo.processInfo.environment["WCODEC_PYTHON"] ?? "python3"
-
     /// Whether it has all that the decoder needs; `./test` installs it.
-    static let hasModules: Bool = {
-        (try? run(["-c", "import numpy, PIL, av, soundfile, xxhash, h5py"]))?.status == 0
-    }()
-
-    /// Runs Python and waits for it.
-    static func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        // -B: leaves no __pycache__ in docs.
-        process.arguments = [interpreter, "-B"] + arguments
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        try process.run()
-        let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: output, as: UTF8.self))
-    }
+    static let hasModules = has("numpy, PIL, av, soundfile, xxhash, h5py")
 
     /// Restores packed files with one run of `docs/decode.py`.
     ///
