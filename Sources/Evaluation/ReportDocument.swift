@@ -2,7 +2,7 @@ import WeightArchive
 
 /// The compression report as data, for JSON and CSV.
 public struct ReportDocument: Encodable, Sendable {
-    /// One packed layer.
+    /// One packed layer: the figures of `ArchiveSummary.LayerSummary`, sizes in bytes.
     public struct Layer: Encodable, Sendable {
         public let name, kind, dtype: String
         public let aliases: [String]
@@ -29,12 +29,15 @@ public struct ReportDocument: Encodable, Sendable {
 
     /// The whole file.
     public struct Total: Encodable, Sendable {
+        /// Sizes of the model's files and of the packed file.
         public let originalBytes, packedBytes: Int
         public let ratio: Double
         public let weights: Int
         /// Bytes of the packed layers: in the model, and as streams and parameters.
         public let layerOriginalBytes, layerPackedBytes: Int
+        /// Of streams and parameters; `nil` when no layer is packed.
         public let bitsPerWeight: Double?
+        /// dB; `nil` when no layer is packed or all weights came back exactly.
         public let snr: Double?
     }
 
@@ -57,6 +60,7 @@ public struct ReportDocument: Encodable, Sendable {
         }
     }
 
+    /// Format of the model, and names of its files.
     public let source: String
     public let files: [String]
     public let medium, quantizer: String

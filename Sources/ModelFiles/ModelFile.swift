@@ -69,6 +69,7 @@ public struct ModelFile: Sendable {
         }
     }
 
+    /// The format that its content has.
     public let format: ModelFormatName
     /// The path it was opened by.
     public let path: String
