@@ -138,6 +138,24 @@ struct RoundTripTests {
         #expect(restored != bytes)
     }
 
+    @Test(arguments: ["I32", "F32"])
+    func bytesThatTensorsOfSeveralShapesShareComeBack(dtype: String) async throws {
+        let folder = try TemporaryFolder()
+        let bytes = Safetensors.Tensor.weights("", [64, 40], seed: 34).bytes
+        let model = try folder.write(bytes, "weights.bin")
+        let layout = try folder.write(
+            Array(
+                """
+                [{"name": "all", "shape": [64, 40], "dtype": "\(dtype)"},
+                 {"name": "flat", "shape": [2560], "dtype": "\(dtype)", "offset": 0},
+                 {"name": "rows", "shape": [2, 40], "dtype": "\(dtype)", "offset": 160}]
+                """.utf8), "layers.json")
+        _ = try await Packer(ModelFiles.open(model, layout: layout), PackOptions()).pack(to: folder["m.wcz"])
+        #expect(try PackedModel(folder["m.wcz"]).summary.kept.map(\.reason) == ["view", "view", "view"])
+        try await unpack(folder["m.wcz"], to: folder["restored.bin"])
+        #expect(try fileBytes(folder["restored.bin"]) == bytes)
+    }
+
     @Test(arguments: [0, 1, 2, 3])
     func modelsWithoutLayersComeBackAsTheyAre(tensors: Int) async throws {
         let folder = try TemporaryFolder()

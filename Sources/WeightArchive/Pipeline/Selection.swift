@@ -65,13 +65,16 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
         var tensor = SelectedTensor(
             record: record, aliases: Array(names.dropFirst()), kept: nil, geometry: nil, bits: 0)
         tensor.kept =
-            if record.dtype.isBlockQuantized {
+            if group.isOverlapped {
+                // Whatever its type: bytes that are stored apart belong to one tensor.
+                .view
+            } else if record.dtype.isBlockQuantized {
                 .quantized
             } else if !record.dtype.isPackableFloat {
                 .type
             } else if record.count == 0 {
                 .small
-            } else if !record.isPackable || group.isOverlapped {
+            } else if !record.isPackable {
                 .view
             } else if exclude.contains(where: matches) {
                 .excluded
