@@ -8,7 +8,8 @@ struct HostileFileTests {
         "zip_checkpoint.pt", "zip_views.pt", "zip_module.pt", "legacy_checkpoint.pt", "legacy_views.pt",
         "legacy_module.pt",
         "legacy_storage_views.pt", "single.safetensors", "torchscript.pt", "zip_lightning.ckpt", "mixed.gguf",
-        "network.tflite", "outside.tflite", "arrays.npz", "arrays_compressed.npz", "mixed_descriptors.npz",
+        "network.tflite", "outside.tflite", "pruned.tflite", "arrays.npz", "arrays_compressed.npz",
+        "mixed_descriptors.npz",
         "array_f4.npy",
         "onnx/branches.onnx", "onnx/unknown.onnx", "onnx/numbers.onnx", "onnx/dtypes.onnx", "onnx/torch.onnx",
     ]

@@ -27,6 +27,12 @@ struct TFLiteTests {
         #expect(dense.extent.length == 960)
     }
 
+    @Test func sparseTensorsAreLeftOutInOneLine() throws {
+        let model = try ModelFiles.open(Fixtures.path("pruned.tflite"))
+        #expect(model.tensors.map(\.name).sorted() == ["axis", "begin", "dense"])
+        #expect(model.notes == ["3 tensors are sparse and stay as they are, the first \"pruned.0\""])
+    }
+
     @Test func bytesOutsideTheFlatBufferAreFound() throws {
         let inside = try tensors("network.tflite")
         let outside = try tensors("outside.tflite")

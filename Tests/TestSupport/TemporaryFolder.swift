@@ -56,7 +56,8 @@ public let modelFixtures =
         "zip_module.pt", "zip_newer_dtypes.pt", "zip_protocol3.pt", "zip_protocol4.pt", "zip_protocol5.pt",
         "zip_tensor.pt", "zip_views.pt", "torchscript.pt", "zip_lightning.ckpt",
         "sharded_zip/pytorch_model.bin.index.json", "sharded_legacy/pytorch_model.bin.index.json", "mixed.gguf",
-        "version2.gguf", "split_gguf/model-00001-of-00003.gguf", "network.tflite", "outside.tflite", "array_f4.npy",
+        "version2.gguf", "split_gguf/model-00001-of-00003.gguf", "network.tflite", "outside.tflite", "pruned.tflite",
+        "array_f4.npy",
         "array_fortran.npy", "array_version2.npy", "arrays.npz", "arrays_compressed.npz", "mixed_descriptors.npz",
     ]
     + (hasHDF5 ? ["hdf5_plain.h5", "hdf5_user_block.h5", "keras2.h5", "keras3.keras", "keras3_compressed.keras"] : [])

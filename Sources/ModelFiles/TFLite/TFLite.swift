@@ -14,7 +14,7 @@ enum TFLite: ModelFormat {
             var reader = try FlatBuffer(bytes, path: file.path, part: "FlatBuffer")
             let graph = try TFLiteGraph(&reader)
             var tensors: [TensorRecord] = []
-            var notes: [String] = []
+            var sparse: [String] = []
             var names = UniqueNames()
             for subgraph in graph.subgraphs {
                 let readings = subgraph.readings
@@ -30,7 +30,7 @@ enum TFLite: ModelFormat {
                     // Subgraphs may repeat names.
                     let name = names.unique(tensor.name.isEmpty ? "tensor.\(index)" : tensor.name)
                     if tensor.isSparse {
-                        notes.append("tensor \(quoted(name)) is sparse and stays as it is")
+                        sparse.append(name)
                         continue
                     }
                     tensors.append(
@@ -40,8 +40,16 @@ enum TFLite: ModelFormat {
             guard !tensors.isEmpty else { throw .noTensors(path: file.path) }
             return ModelFile(
                 format: Self.name, path: file.path, files: [.init(name: fileName(file.path), file: file)],
-                tensors: tensors, notes: notes)
+                tensors: tensors, notes: note(onSparse: sparse))
         }
+    }
+
+    /// One line, however many: a pruned network may have a hundred.
+    private static func note(onSparse names: [String]) -> [String] {
+        guard let first = names.first else { return [] }
+        return names.count == 1
+            ? ["tensor \(quoted(first)) is sparse and stays as it is"]
+            : ["\(names.count) tensors are sparse and stay as they are, the first \(quoted(first))"]
     }
 
     private static func record(

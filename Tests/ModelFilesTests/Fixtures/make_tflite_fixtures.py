@@ -128,6 +128,25 @@ def build():
     return g
 
 
+def pruned():
+    """A network as MediaPipe has them: pruned weights, and one constant that operators read as a scalar and as a vector."""
+    random = np.random.default_rng(4)
+    g = Graph()
+    g.begin("main")
+    dense = g.constant("dense", random.standard_normal((40, 32)).astype(np.float32))
+    axis = g.constant("axis", np.array(3, np.int32))
+    g.constant("begin", np.array([3], np.int32), buffer=g.graph.tensors[axis].buffer)
+    for index in range(3):
+        g.model.buffers.append(schema.BufferT())
+        g.model.buffers[-1].data = np.arange(24, dtype=np.uint8)
+        place = g.tensor(f"pruned.{index}", [8, 8], buffer=len(g.model.buffers) - 1)
+        sparsity = schema.SparsityParametersT()
+        sparsity.traversalOrder = [0, 1]
+        g.graph.tensors[place].sparsity = sparsity
+    g.graph.inputs, g.graph.outputs = [], [dense]
+    return g
+
+
 def outputs(path):
     interpreter = Interpreter(str(path))
     interpreter.allocate_tensors()
@@ -158,6 +177,9 @@ def main():
     expected["outside.tflite"] = graph.constants
     for a, b in zip(outputs(HERE / "network.tflite"), outputs(HERE / "outside.tflite")):
         assert np.array_equal(a, b) and np.isfinite(a).all()
+    graph = pruned()
+    (HERE / "pruned.tflite").write_bytes(graph.finished())
+    expected["pruned.tflite"] = graph.constants
     (HERE / "expected_tflite.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 
