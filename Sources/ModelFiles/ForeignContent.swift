@@ -33,6 +33,10 @@ enum ForeignContent {
 
     private static let models = [
         Signature("a GGML model", Array("lmgg".utf8)),
+        // Read as float32, its float16 values and headers would pass for weights.
+        Signature(
+            "a Core ML weight file", [0xef, 0xbe, 0xad, 0xde], at: 64,
+            advice: "pack the model that it was converted from"),
         Signature(
             "an ONNX Runtime model (.ort)", Array("ORTM".utf8), at: 4, advice: "pack the .onnx file that it was made of"
         ),

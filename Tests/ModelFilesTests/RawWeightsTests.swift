@@ -69,6 +69,13 @@ struct RawWeightsTests {
         #expect(openingError(try folder.write(tar))?.contains("PyTorch before 0.1.10") == true)
     }
 
+    @Test func theWeightsOfCoreMLAreNotTakenForRawOnes() throws {
+        var blob = weights(1024).flatMap { littleEndian($0.bitPattern) }
+        blob.replaceSubrange(0..<64, with: [UInt8](repeating: 0, count: 64))
+        blob.replaceSubrange(64..<68, with: [0xef, 0xbe, 0xad, 0xde])
+        #expect(openingError(try folder.write(blob, "weight.bin"))?.contains("Core ML") == true)
+    }
+
     @Test func missingFilesEmptyFoldersAndDevicesAreRefused() {
         #expect(openingError("\(folder.path)/none")?.contains("no such file") == true)
         #expect(openingError(folder.path)?.contains("a folder without a model file") == true)

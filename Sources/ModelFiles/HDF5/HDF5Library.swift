@@ -74,7 +74,7 @@ final class HDF5Library: @unchecked Sendable {
     /// - Parameters:
     ///   - path: the file that needs it, for errors.
     ///   - body: what to do; it must not call this function.
-    /// - Throws: ``ModelFileError/unsupported(path:found:advice:)`` without the library, and what `body` throws.
+    /// - Throws: ``ModelFileError/unreadable(path:reason:)`` without the library, and what `body` throws.
     static func with<Result>(
         path: String, _ body: (HDF5Library) throws(ModelFileError) -> Result
     ) throws(ModelFileError) -> Result {
@@ -82,9 +82,11 @@ final class HDF5Library: @unchecked Sendable {
             for name in names where library == nil { library = HDF5Library(name) }
             guard let library else {
                 return .failure(
-                    .unsupported(
-                        path: path, found: "an HDF5 file, for which libhdf5 1.10.5 or later is needed",
-                        advice: "install it (Debian 12: apt install libhdf5-103-1)"))
+                    .unreadable(
+                        path: path,
+                        reason:
+                            "HDF5 files need libhdf5 1.10.5 or later, found none (Debian 12: apt install libhdf5-103-1)"
+                    ))
             }
             // The setting is a thread's own.
             _ = library.silenceErrors(0, nil, nil)
