@@ -42,6 +42,12 @@ package func size(_ bytes: Int) -> String {
     }
 }
 
+/// How many times smaller a packed file is than its original: tiny models, and those that are kept, become larger.
+package func comparedSizes(_ original: Int, _ packed: Int) -> (factor: String, word: String) {
+    let (original, packed) = (Double(max(original, 1)), Double(max(packed, 1)))
+    return packed > original ? (fixed(packed / original, 2), "larger") : (fixed(original / packed, 2), "smaller")
+}
+
 /// `[128, 64, 3, 3]` as `128x64x3x3`.
 package func dimensions(_ shape: [Int]) -> String {
     shape.isEmpty ? "scalar" : shape.map(String.init).joined(separator: "x")

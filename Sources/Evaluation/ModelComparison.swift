@@ -29,8 +29,7 @@ public struct ModelComparison: Sendable {
     public init(_ original: ModelFile, _ restored: ModelFile) throws(EvaluationError) {
         let isLaidOutAnew = original.files.contains { $0.recoding?.keepsPlaces == false }
         guard isLaidOutAnew || original.files.map(\.file.size) == restored.files.map(\.file.size) else {
-            throw .differentModels(
-                "expected \(original.files.map(\.file.size)) bytes, found \(restored.files.map(\.file.size))")
+            throw .differentModels(Self.difference(between: original.files, restored.files))
         }
         guard original.tensors.count == restored.tensors.count else {
             throw .differentModels("expected \(original.tensors.count) tensors, found \(restored.tensors.count)")
@@ -53,6 +52,16 @@ public struct ModelComparison: Sendable {
         foreignDifferences =
             isLaidOutAnew
             ? 0 : original.files.indices.reduce(0) { $0 + Self.foreignDifferences(original, restored, $1) }
+    }
+
+    /// What differs in files of unequal sizes, in words.
+    private static func difference(between original: [ModelFile.Source], _ restored: [ModelFile.Source]) -> String {
+        guard original.count == restored.count else {
+            return "expected \(count(original.count, "file")), found \(restored.count)"
+        }
+        let unequal = zip(original, restored).first { $0.file.size != $1.file.size }
+        return unequal.map { "\($0.name): expected \(grouped($0.file.size)) bytes, found \(grouped($1.file.size))" }
+            ?? ""
     }
 
     private static func compare<Scalar: WeightScalar>(

@@ -43,6 +43,8 @@ enum ExitStatus: Int32 {
 func reportingErrors(_ work: () async throws -> Void) async throws {
     do {
         try await work()
+        // `print` says nothing of a full disk.
+        guard fflush(nil) == 0 else { throw unwritableStandardOutput() }
     } catch let error as ExitCode {
         throw error
     } catch let error as ValidationError {
@@ -60,14 +62,20 @@ func printError(_ message: String) {
 }
 
 /// Writes to standard output, all of it.
-func writeToStandardOutput(_ bytes: [UInt8]) {
+///
+/// - Throws: `ArchiveError.cannotWrite` when it takes no more.
+func writeToStandardOutput(_ bytes: [UInt8]) throws(ArchiveError) {
     var done = 0
     while done < bytes.count {
         let wrote = bytes[done...].withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
         if wrote < 0, errno == EINTR { continue }
-        guard wrote > 0 else { return }
+        guard wrote > 0 else { throw unwritableStandardOutput() }
         done += wrote
     }
+}
+
+private func unwritableStandardOutput() -> ArchiveError {
+    .cannotWrite(path: "standard output", reason: String(cString: strerror(errno)).lowercased())
 }
 
 /// Writes to standard error without a buffer, which Swift 6 does not let two threads share.

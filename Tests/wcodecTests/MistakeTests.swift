@@ -66,7 +66,8 @@ struct MistakeTests {
         Mistake("unpack model.wcz -o nofolder/x", 73, "nofolder"),
         Mistake("unpack model.wcz -o model.wcz --force", 73, "model.wcz"),
         Mistake("report damaged.wcz", 65, "damaged.wcz"), Mistake("report model.wcz --original missing", 66, "missing"),
-        Mistake("verify missing model.wcz", 66, "missing"), Mistake("verify other.safetensors model.wcz", 65, "differ"),
+        Mistake("verify missing model.wcz", 66, "missing"),
+        Mistake("verify other.safetensors model.wcz", 65, "differ", "other.safetensors"),
         Mistake("verify model.safetensors damaged.wcz", 65, "damaged.wcz"),
         Mistake("verify model.safetensors model.wcz --eval 'exit 7 # {}'", 65, "--eval", "7"),
         Mistake("verify model.safetensors model.wcz --eval 'echo one # {}'", 65, "--eval", "number"),
@@ -108,6 +109,12 @@ struct MistakeTests {
         }
         if mistake.status == 64 {
             #expect(first.hasPrefix("Error: "))
+            // The usage of the command that was meant, in lines that a terminal shows whole.
+            let command = mistake.command.split(separator: " ")[0]
+            #expect(
+                command == "nosuch" || result.errorLines.contains { $0.hasPrefix("Usage: wcodec \(command) ") },
+                "\(result.error)")
+            #expect(result.errorLines.allSatisfy { !$0.hasPrefix("Usage") || $0.count <= 80 }, "\(result.error)")
         } else {
             #expect(result.errorLines.count == 1, "\(result.error)")
             #expect(first.hasPrefix("wcodec: "))

@@ -187,8 +187,26 @@ struct UseTests {
         let result = try await shell("$wcodec \(command) --help", in: folder)
         #expect(result.status == 0 && result.error.isEmpty)
         #expect(result.output.contains("USAGE: wcodec"))
+        #expect(result.output.split(separator: "\n").allSatisfy { $0.count <= 80 })
         #expect(command == "codecs" || result.output.contains("EXAMPLES"))
         #expect(command != "" || result.output.contains("EXIT STATUS"))
+    }
+
+    @Test func aModelThatGrowsIsCalledLarger() async throws {
+        let folder = try TemporaryFolder()
+        try folder.write(Safetensors([.weights("bias", [40])]).bytes, "tiny.safetensors")
+        let result = try await wcodec("pack", "tiny.safetensors", in: folder)
+        #expect(result.status == 0 && result.output.contains("x larger\n"), "\(result.output)")
+        let page = try await shell("$wcodec report tiny.wcz --html -o -", in: folder)
+        #expect(page.output.contains("×</strong> larger"))
+    }
+
+    @Test(arguments: ["report model.wcz", "inspect model.wcz --json", "report model.wcz --html -o -"])
+    func aFullDiskBehindStandardOutputIsAnError(command: String) async throws {
+        let folder = try await sampleFolder(packed: true)
+        let result = try await shell("$wcodec \(command) > /dev/full", in: folder)
+        #expect(result.status == 73)
+        #expect(result.errorLines == ["wcodec: standard output: no space left on device"])
     }
 
     @Test func theVersionIsPrinted() async throws {

@@ -7,8 +7,9 @@ extension ReportPage {
         let file = files[0]
         let total = file.document.total
         let share = Double(total.packedBytes) / Double(max(total.originalBytes, 1))
+        let change = comparedSizes(total.originalBytes, total.packedBytes)
         var html = """
-            <p class="ratio"><strong>\(fixed(total.ratio, 2))×</strong> smaller</p>
+            <p class="ratio"><strong>\(change.factor)×</strong> \(change.word)</p>
             <p class="what">\(escaped(fileNames(file))) (\(escaped(file.document.source))) as \
             \(escaped(file.document.medium)): \(escaped(file.document.quantizer)).</p>
             <div class="sizes">
@@ -40,9 +41,10 @@ extension ReportPage {
             var badges = ""
             if total.packedBytes == smallest { badges += "<span class=\"badge\">smallest</span>" }
             if (total.snr ?? .infinity) == exactest { badges += "<span class=\"badge\">most exact</span>" }
+            let change = comparedSizes(total.originalBytes, total.packedBytes)
             html += """
                 <article class="file f\(index % 6)"><h2>\(escaped(file.label))</h2>
-                <p class="ratio"><strong>\(fixed(total.ratio, 2))×</strong> smaller \(badges)</p>
+                <p class="ratio"><strong>\(change.factor)×</strong> \(change.word) \(badges)</p>
                 \(bar("Packed", size(total.packedBytes), Double(total.packedBytes) / Double(max(largest, 1)), "after"))
                 <p class="how">\(escaped(file.document.medium)), \(escaped(file.document.quantizer))</p>
                 <dl class="tiles">

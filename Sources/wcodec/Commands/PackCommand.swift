@@ -65,6 +65,8 @@ struct PackCommand: AsyncParsableCommand {
 
     @OptionGroup var run: RunOptions
 
+    func validate() throws { _ = try block.map(parseBlock) }
+
     func run() async throws {
         var options = try mapping.packOptions()
         options.codec = codec
@@ -116,9 +118,10 @@ struct PackCommand: AsyncParsableCommand {
 
     private func printResult(_ result: PackResult, _ path: String) {
         let summary = result.summary
-        let ratio = Double(result.originalBytes) / Double(max(result.packedBytes, 1))
         print("\(printable(model)) (\(summary.sourceFormat)) -> \(printable(path))")
-        print("  \(size(result.originalBytes)) -> \(size(result.packedBytes)), \(fixed(ratio, 2))x smaller")
+        let change = comparedSizes(result.originalBytes, result.packedBytes)
+        print(
+            "  \(size(result.originalBytes)) -> \(size(result.packedBytes)), \(change.factor)x \(change.word)")
         print("  " + packedLine(summary))
         if let line = keptLine(summary) { print("  " + line) }
     }

@@ -9,6 +9,7 @@ struct ReportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "report",
         abstract: "Says what packing saved and cost, layer by layer.",
+        usage: "wcodec report <file.wcz> ... [<options>]",
         discussion: """
             bpw: bits per weight of streams and quantizer parameters. H: order-0 entropy of the bins; +H: what the stream spends \
             above it. SNR in dB. +R(D): bpw above Shannon's bound for a Gaussian source at the same error.
@@ -119,7 +120,7 @@ struct ReportCommand: AsyncParsableCommand {
             }.html()
         }
         progress.clear()
-        if path == "-" { return writeToStandardOutput(page) }
+        if path == "-" { return try writeToStandardOutput(page) }
         try writeAtomically(page, to: path, force: force, inputs: inputs)
         if !run.quiet { print("\(printable(path)), \(size(page.count))") }
     }

@@ -66,6 +66,9 @@ struct MappingOptions: ParsableArguments {
         ))
     var layout: String?
 
+    // While arguments are parsed, so that the usage shown with a mistake is that of the command.
+    func validate() throws { _ = try packOptions() }
+
     /// The options as the packer takes them.
     func packOptions() throws -> PackOptions {
         var options = PackOptions()

@@ -8,6 +8,7 @@ struct UnpackCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "unpack",
         abstract: "Restores a model in the format it came from, or its tensors in another.",
+        usage: "wcodec unpack <file.wcz> [<options>]",
         discussion: """
             Every stream and every restored tensor is checked against its hash.
 

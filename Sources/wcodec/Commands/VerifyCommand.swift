@@ -9,14 +9,16 @@ struct VerifyCommand: AsyncParsableCommand {
         commandName: "verify",
         abstract:
             "Restores a packed model and says how it differs from the original: errors by tensor, loss of accuracy.",
+        usage: "wcodec verify <original> <file.wcz> [<options>]",
         discussion: """
             The evaluation is any shell command in which {} stands for a model's path, quoted; the last number that it prints \
             is the metric. It runs on the original and on the restored model.
 
             EXAMPLES
               wcodec verify model.pt model.wcz
-              wcodec verify model.pt model.wcz --eval 'python evaluate.py {}' --max-loss 0.005
-              wcodec verify model.pt model.wcz --eval 'python perplexity.py {}' --lower-is-better --max-loss 1%
+              wcodec verify model.pt model.wcz --eval 'python eval.py {}' --max-loss 0.005
+              wcodec verify model.pt model.wcz --eval 'python perplexity.py {}' \\
+                --lower-is-better --max-loss 1%
             """)
 
     @Argument(help: ArgumentHelp("The original model.", valueName: "original"), completion: .file())

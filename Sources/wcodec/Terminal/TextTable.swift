@@ -34,7 +34,8 @@ struct TextTable {
         }
         var shown = Array(columns.indices)
         func total() -> Int { shown.reduce(0) { $0 + widths[$1] + 2 } - 2 }
-        var first = widths[0]
+        // A name longer than any screen takes its own row out of line, not every row.
+        var first = min(widths[0], 64)
         if let width {
             // A first column of 24 characters still tells layers apart.
             while total() - max(widths[0] - 24, 0) > width,
@@ -50,7 +51,7 @@ struct TextTable {
             var text = ""
             for column in shown {
                 let limit = column == 0 ? first : widths[column]
-                let cell = shorten(cells[column], to: limit)
+                let cell = width == nil ? cells[column] : shorten(cells[column], to: limit)
                 let padding = String(repeating: " ", count: max(limit - cell.count, 0))
                 text +=
                     (column == shown.first ? "" : "  ")
