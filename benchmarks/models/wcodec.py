@@ -23,7 +23,7 @@ def run(*arguments):
     try:
         result = subprocess.run(command, capture_output=True, text=True)
     except OSError as error:
-        sys.exit(f"{PROGRAM}: {error.strerror.lower()}; run swift build -c release, or set WCODEC")
+        sys.exit(f"{PROGRAM}: {error.strerror.lower()}; run swift build -c release --product wcodec, or set WCODEC")
     if result.returncode != 0:
         sys.exit(f"{' '.join(command)}: exit status {result.returncode}\n{result.stderr.strip()}")
     return result.stdout
