@@ -60,7 +60,7 @@ public struct ChannelRanges: Sendable, Hashable {
         let exactLows = zip(lows, highs).map { $0 <= $1 ? Double($0) : 0 }
         let exactHighs = zip(lows, highs).map { $0 <= $1 ? Double($1) : 0 }
         let encoding: Encoding = Scalar.self == Double.self ? .float64 : .float32
-        if let zeroBits, zeros > 0, zeros >= weights.count / 16,
+        if let zeroBits, zeros >= max(weights.count / 16, 16),
             let centered = ZeroCentered(lows: exactLows, highs: exactHighs, bits: zeroBits)
         {
             self.init(stored: centered.lows, centered.highs, channels, encoding)
