@@ -1,3 +1,5 @@
+import Glibc
+
 /// Samples of at most 16 bits that a codec holds as pictures, frames or a track.
 ///
 /// A quantizer gives a layer as one or several planes; most layers are one.
@@ -24,7 +26,7 @@ public struct Plane: Sendable {
     }
 
     /// The samples: one byte each up to 8 bits, two above.
-    public enum Samples: Sendable {
+    public enum Samples: Sendable, Equatable {
         case narrow([UInt8])
         case wide([UInt16])
 
@@ -47,5 +49,20 @@ public struct Plane: Sendable {
         self.bits = bits
         self.shape = shape
         self.samples = samples
+    }
+}
+
+extension Plane {
+    /// Bits that an ideal code without context would take for all samples.
+    public var entropyBits: Double {
+        var counts = [Int](repeating: 0, count: 1 << bits)
+        counts.withUnsafeMutableBufferPointer { counts in
+            switch samples {
+            case .narrow(let samples): for sample in samples { counts[Int(sample)] &+= 1 }
+            case .wide(let samples): for sample in samples { counts[Int(sample)] &+= 1 }
+            }
+        }
+        let total = Double(samples.count)
+        return counts.reduce(0) { $1 == 0 ? $0 : $0 - Double($1) * log2(Double($1) / total) }
     }
 }

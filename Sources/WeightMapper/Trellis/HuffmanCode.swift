@@ -33,6 +33,11 @@ enum HuffmanCode {
         return lengths
     }
 
+    /// Bits of all symbols, with those of Ut Video's table of 256 lengths.
+    static func frameBits(_ counts: [Int]) -> Int {
+        zip(counts, lengths(counts, limit: 24)).reduce(8 * 256) { $0 + $1.0 * $1.1 }
+    }
+
     /// Bits of all symbols, with those of deflate's table of lengths.
     static func deflateBits(_ counts: [Int]) -> Int {
         let lengths = lengths(counts, limit: 15)

@@ -123,7 +123,8 @@ extension RateModel {
                 counts.indices.map { Double(1 + parameter + zigzag($0) >> parameter) }
             }
             return costs.min { a, b in
-                zip(a, counts).reduce(0) { $0 + $1.0 * Double($1.1) } < zip(b, counts).reduce(0) { $0 + $1.0 * Double($1.1) }
+                zip(a, counts).reduce(0) { $0 + $1.0 * Double($1.1) }
+                    < zip(b, counts).reduce(0) { $0 + $1.0 * Double($1.1) }
             } ?? []
         }
     }

@@ -26,11 +26,14 @@ enum TrellisPlanes {
             else {
                 let found = planes.map { "\($0.samples.count) of \($0.bits) bits" }.joined(separator: ", ")
                 throw .parameters(
-                    expected: "one or two planes of \(count) indices of 2 to 16 bits, and one of overflow", found: found)
+                    expected: "one or two planes of \(count) indices of 2 to 16 bits, and one of overflow", found: found
+                )
             }
             self.bits = bits
             self.isSplit = isSplit
-            samples = isSplit ? indices[0].samples.joined(to: indices[1].samples, zeros: TrellisSearch.runLength) : indices[0].samples
+            samples =
+                isSplit
+                ? indices[0].samples.joined(to: indices[1].samples, zeros: TrellisSearch.runLength) : indices[0].samples
             overflow = planes.count > indices.count ? planes[planes.count - 1].samples : nil
             ends = (indices[0].samples.count, count)
             places = (0, isSplit ? ends.0 : 0)

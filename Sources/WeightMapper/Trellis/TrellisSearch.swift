@@ -18,7 +18,8 @@ final class TrellisSearch {
         self.trellis = trellis
         decisions = .allocate(capacity: Self.runLength * trellis.states)
         subsets = .allocate(capacity: Self.runLength)
-        previous = trellis.states == 1 ? [] : (0..<2 * trellis.states).map { UInt8(trellis.previous($0 >> 1, parity: $0 & 1)) }
+        previous =
+            trellis.states == 1 ? [] : (0..<2 * trellis.states).map { UInt8(trellis.previous($0 >> 1, parity: $0 & 1)) }
     }
 
     deinit {
@@ -70,7 +71,8 @@ final class TrellisSearch {
         for first in stride(from: 0, to: positions.count, by: stretch) {
             for i in first..<min(first + stretch, positions.count) {
                 costs.advance(
-                    metrics(positions[i], rows), UnsafeMutableRawPointer(decisions.baseAddress.unsafelyUnwrapped + i * states))
+                    metrics(positions[i], rows),
+                    UnsafeMutableRawPointer(decisions.baseAddress.unsafelyUnwrapped + i * states))
             }
             costs.lower()
         }
