@@ -12,6 +12,24 @@ import Testing
         }
     }
 
+    @Test(arguments: [1, 3, 4, 8, 12])
+    func framesOneAboveTheOtherAreExact(bits: Int) throws {
+        let codec = try CodecRegistry.codec("png")
+        for (width, height, count) in [(1, 1, 2), (9, 1, 7), (13, 6, 3), (64, 40, 4)] {
+            let frames = try Frames.weights(width, height, bits: bits, count: count)
+            let file = try frames.encode(codec)
+            #expect(Array(file[16..<24]) == [0, 0, 0, UInt8(width), 0, 0, 0, UInt8(height * count)])
+            #expect(try frames.decode(file, codec) == frames)
+            #expect(throws: CodecError.self) { try Frames.decode(file, codec, frames.format, count: count + 1) }
+            #expect(throws: CodecError.self) { try Frames.decode(file, codec, frames.format, count: count - 1) }
+        }
+        for (height, count) in [(2, Int(Int32.max)), (Int(Int32.max), 2)] {
+            let format = try FrameFormat(width: 1, height: height, bitDepth: bits)
+            #expect(throws: CodecError.self) { try codec.encode(format, count: count) { (_, _) in } }
+            #expect(throws: CodecError.self) { try Frames.decode([], codec, format, count: count) }
+        }
+    }
+
     @Test(arguments: ["default", "rle", "filtered", "huffman"], ["none", "sub", "up", "avg", "paeth", "all"])
     func everyStrategyAndFilterIsExact(strategy: String, filter: String) throws {
         for level in [0, 1, 9] {
