@@ -34,6 +34,13 @@ extension MagnitudeStatistics {
         }
         return most
     }
+
+    /// The numbers that have these ordered bits.
+    @specialized(where Scalar == Float)
+    @specialized(where Scalar == Double)
+    static func numbers<Scalar: WeightScalar>(_ bits: [Scalar.OrderedBits], _: Scalar.Type) -> [Double] {
+        bits.map { Double(Scalar(orderedBits: $0)) }
+    }
 }
 
 /// Sums of |x| and of its square, for each group, in units of the group.

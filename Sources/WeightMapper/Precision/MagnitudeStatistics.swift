@@ -40,7 +40,7 @@ public struct MagnitudeStatistics: Hashable, Sendable {
 
 /// 2^floor(log2(value)), or 1 for 0: values up to `value`, divided by it, are at most 2 and lose nothing.
 private func powerOfTwo(atMost value: Double) -> Double {
-    value > 0 ? Double(sign: .plus, exponent: Int(value.exponent), significand: 1) : 1
+    value > 0 ? powerOfTwo(Int(value.exponent)) : 1
 }
 
 extension MagnitudeStatistics {
@@ -94,6 +94,6 @@ extension MagnitudeStatistics {
                 throw .nonFinite(index: start + index, value: "\(chunk[index])")
             }
         }
-        return largest.map { Double(Scalar(orderedBits: $0)) }
+        return numbers(largest, Scalar.self)
     }
 }

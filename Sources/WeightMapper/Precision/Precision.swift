@@ -25,7 +25,7 @@ public enum Precision: Hashable, Sendable, CustomStringConvertible {
     /// The value of k = 1: 2^s or f.
     public var step: Double {
         switch self {
-        case .exponent(let s): Double(sign: .plus, exponent: s, significand: 1)
+        case .exponent(let s): powerOfTwo(s)
         case .scale(let f): f
         }
     }
@@ -75,7 +75,7 @@ extension PrecisionKind {
         switch self {
         case .exponent:
             let s = ceilingOfBinaryLogarithm(largest) - bits + 1
-            return Precision.exponent(min(max(s, Precision.leastExponent), Precision.greatestExponent)).step
+            return powerOfTwo(min(max(s, Precision.leastExponent), Precision.greatestExponent))
         case .scale:
             let exact = largest / largestCode(bits: bits)
             let near = Float(exact)
@@ -100,4 +100,11 @@ extension PrecisionKind {
 /// ceil(log2(value)) of a positive number, from its bits.
 func ceilingOfBinaryLogarithm(_ value: Double) -> Int {
     Int(value.exponent) + (value.significand > 1 ? 1 : 0)
+}
+
+/// 2^s, from its bits; s in -1074...1023.
+func powerOfTwo(_ s: Int) -> Double {
+    s >= -1022
+        ? Double(bitPattern: UInt64(truncatingIfNeeded: s &+ 1023) << 52)
+        : Double(bitPattern: 1 << UInt64(truncatingIfNeeded: s &+ 1074))
 }

@@ -28,7 +28,17 @@ public struct FixedPointCodebook: Codebook, Hashable {
         /// What it is an encoding of.
         var kind: PrecisionKind { self == .int8 || self == .int16 ? .exponent : .scale }
 
-        /// The bits that stand for a step; those of `step(_:)` for them may be another.
+        /// Whether a step, of this kind, is one that is stored exactly.
+        func holds(_ step: Double) -> Bool {
+            switch self {
+            case .int8: -128...127 ~= step.exponent
+            case .int16, .float64: true
+            case .bfloat16: Double(Float(bitPattern: Float(step).bitPattern & 0xffff_0000)) == step
+            case .float32: Double(Float(step)) == step
+            }
+        }
+
+        /// The bits that stand for a step which is held.
         func code(_ step: Double) -> UInt64 {
             switch self {
             case .int8: UInt64(UInt8(truncatingIfNeeded: Int(step.exponent)))
@@ -68,11 +78,10 @@ public struct FixedPointCodebook: Codebook, Hashable {
         self.kind = kind
         self.groups = groups
         self.steps = steps
-        // The widest holds every step.
-        let candidates = Encoding.allCases.filter { $0.kind == kind }
+        // The last of each kind holds every step.
         storage =
-            candidates.first { encoding in steps.allSatisfy { encoding.step(encoding.code($0)) == $0 } }
-            ?? (kind == .exponent ? .int16 : .float64)
+            Encoding.allCases.first { encoding in encoding.kind == kind && steps.allSatisfy(encoding.holds) }
+            ?? .float64
     }
 
     public var encoding: String { storage.rawValue }

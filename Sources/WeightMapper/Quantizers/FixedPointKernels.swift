@@ -13,15 +13,29 @@ struct CodeGrid<Scalar: WeightScalar>: Sendable {
     private let isPlain: Bool
 
     /// - Parameter largest: no k * step is more than this number, which the tensor's type holds.
+    @specialized(where Scalar == Float)
+    @specialized(where Scalar == Double)
     init(_ steps: [Double], bits: Int, largest: Double) {
         self.bits = bits
         self.steps = steps
         let most = largestCode(bits: bits)
-        reciprocals = steps.map { Scalar(1 / $0) }
-        isPlain = reciprocals.allSatisfy(\.isNormal)
-        // Rarely less: a step times half a bin may reach beyond the largest number.
-        highest = steps.map { Scalar(min(most, (largest / $0).rounded(.down))) }
-        lowest = steps.map { Scalar(-min(most + 1, (largest / $0).rounded(.down))) }
+        var reciprocals = [Scalar](repeating: 0, count: steps.count)
+        var lowest = reciprocals
+        var highest = reciprocals
+        var isPlain = true
+        for (group, step) in steps.enumerated() {
+            reciprocals[group] = Scalar(1 / step)
+            isPlain = isPlain && reciprocals[group].isNormal
+            // Rarely less: a step times the last k may reach beyond the largest number.
+            let reach = largest / step
+            let limit = reach > most ? most + 1 : reach.rounded(.down)
+            lowest[group] = Scalar(-limit)
+            highest[group] = Scalar(limit < most ? limit : most)
+        }
+        self.isPlain = isPlain
+        self.reciprocals = reciprocals
+        self.lowest = lowest
+        self.highest = highest
     }
 
     /// Numbers the bins of `values`, the first of which is value number `start` of the layer.

@@ -102,11 +102,11 @@ public struct FixedPointQuantizer: Quantizer {
     ) throws(MapperError) -> [Double] {
         switch source {
         case .layer(let measure):
-            let statistics = try MagnitudeStatistics.measure(weights, groups, distribution: measure != .largest)
-            return statistics.map {
-                let value = measure.value(of: $0)
-                return value > 0 ? kind.step(fitting: value, bits: bits) : 0
-            }
+            let measures =
+                measure == .largest
+                ? try MagnitudeStatistics.largestMagnitudes(weights, groups)
+                : try MagnitudeStatistics.measure(weights, groups, distribution: true).map(measure.value)
+            return measures.map { $0 > 0 ? kind.step(fitting: $0, bits: bits) : 0 }
         case .given(let steps):
             guard steps.count == groups.count else {
                 throw .precision(expected: "a precision for each of \(groups.count) groups", found: "\(steps.count)")
