@@ -28,7 +28,7 @@ struct CodeGrid<Scalar: WeightScalar>: Sendable {
             isPlain = isPlain && reciprocals[group].isNormal
             // Rarely less: a step times the last k may reach beyond the largest number.
             let reach = largest / step
-            let limit = reach > most ? most + 1 : reach.rounded(.down)
+            let limit = reach > most + 1 ? most + 1 : reach.rounded(.down)
             lowest[group] = Scalar(-limit)
             highest[group] = Scalar(limit < most ? limit : most)
         }
