@@ -30,7 +30,7 @@ struct MistakeTests {
         Mistake("pack model.safetensors --as video --block 1", 64, "--block"),
         Mistake("pack model.safetensors --as video --block 0,4", 64, "--block"),
         Mistake("pack model.safetensors --as video --block 1,2,3", 64, "--block"),
-        Mistake("pack model.safetensors another", 64, "another"),
+        Mistake("pack model.safetensors another", 64, "-o FILE"),
         Mistake("pack model.safetensors --nosuch", 64, "--nosuch"),
         Mistake("report model.wcz --json --csv", 64, "--csv"),
         Mistake("verify model.safetensors model.wcz --max-loss 1", 64, "--eval"),
