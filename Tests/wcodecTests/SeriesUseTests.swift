@@ -21,7 +21,8 @@ struct SeriesUseTests {
         let models = ["step1.safetensors", "step2.safetensors", "step3.safetensors"]
         let packed = try await wcodec("pack", models[0], models[1], models[2], "-o", "run.wcz", in: folder)
         #expect(
-            packed.status == 0 && packed.error.isEmpty && packed.output.hasPrefix("3 models (model directory) -> run.wcz"))
+            packed.status == 0 && packed.error.isEmpty
+                && packed.output.hasPrefix("3 models (model directory) -> run.wcz"))
         #expect(packed.output.contains("3 layers"))
         #expect(try await wcodec("unpack", "run.wcz", in: folder).status == 0)
         #expect(folder.contents.filter { $0.hasPrefix("run/") } == models.map { "run/\($0)" })
