@@ -76,8 +76,8 @@ public struct AdjustmentStrategy: Hashable, Sendable {
         self.floor = floor
     }
 
-    /// What the first observation's precision is taken from.
-    var initialMeasure: Measure { (up ?? down)?.measure ?? .largest }
+    /// What the first observation's precision fits.
+    public var initialMeasure: Measure { (up ?? down)?.measure ?? .largest }
 
     /// Whether the data's distribution is needed, not only its largest value.
     public var needsDistribution: Bool {

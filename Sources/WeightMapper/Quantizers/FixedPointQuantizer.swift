@@ -80,8 +80,7 @@ public struct FixedPointQuantizer: Quantizer {
     ) throws(MapperError) -> any Codebook {
         precondition(bins.count == weights.count && weights.count == geometry.count && Bin.bitWidth >= bits)
         let groups = PrecisionGroups(geometry, scope)
-        let codebook = FixedPointCodebook(
-            bits: bits, kind: kind, groups: groups, steps: stored(try steps(of: weights, groups)))
+        let codebook = codebook(groups, try steps(of: weights, groups))
         let largest = min(largest, Double(Weights.Scalar.greatestFiniteMagnitude))
         let grid = CodeGrid<Weights.Scalar>(codebook.steps, bits: bits, largest: largest)
         weights.forEachChunk { (start, chunk) in
@@ -94,6 +93,22 @@ public struct FixedPointQuantizer: Quantizer {
             }
         }
         return codebook
+    }
+
+    /// The codebook of a layer's given precisions, as quantizing makes it.
+    ///
+    /// - Throws: `MapperError.precision` when the layer has another number of groups than there are steps, or none were given.
+    public func codebook(_ geometry: LayerGeometry) throws(MapperError) -> FixedPointCodebook {
+        let groups = PrecisionGroups(geometry, scope)
+        guard case .given(let steps) = source, steps.count == groups.count else {
+            throw .precision(expected: "a precision for each of \(groups.count) groups", found: "others")
+        }
+        return codebook(groups, steps)
+    }
+
+    /// The codebook of groups with these steps; 0 for groups of zeros only.
+    private func codebook(_ groups: PrecisionGroups, _ steps: [Double]) -> FixedPointCodebook {
+        FixedPointCodebook(bits: bits, kind: kind, groups: groups, steps: stored(steps))
     }
 
     /// The step of each group; 0 for one of zeros only.

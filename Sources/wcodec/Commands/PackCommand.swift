@@ -21,7 +21,7 @@ struct PackCommand: AsyncParsableCommand {
               wcodec pack model.pt --bits 4 --bits 'embed=6' --exclude 'head'
               wcodec pack model.pt --as video --codec hevc:qp=12
               wcodec pack downloaded-model/
-              wcodec pack step1.pt step2.pt step3.pt -o run.wcz
+              wcodec pack step1.pt step2.pt step3.pt -o run.wcz --quantizer fixed
               wcodec pack model.pt --dry-run
             """)
 
@@ -85,7 +85,7 @@ struct PackCommand: AsyncParsableCommand {
         options.threads = run.threads
         options.force = force
         try await reportingErrors {
-            try rate.apply(to: &options)
+            try rate.apply(to: &options, range: mapping.range)
             options.medium =
                 try medium?.medium ?? codec.map { try CodecRegistry.codec($0).description.medium } ?? .image
             options.choosesMedium = medium == .auto
@@ -105,8 +105,10 @@ struct PackCommand: AsyncParsableCommand {
                 }
             }
             progress.clear()
-            if json { return try printJSON(ReportDocument(result.summary)) }
-            if !run.quiet { printResult(result, path) }
+            if json { return try printJSON(PackDocument(result)) }
+            guard !run.quiet else { return }
+            printResult(result, path)
+            printAdjustments(result.adjustments)
         }
     }
 
