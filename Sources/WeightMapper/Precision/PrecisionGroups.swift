@@ -80,6 +80,12 @@ public struct PrecisionGroups: Hashable, Sendable {
     /// Number of groups.
     public var count: Int { channels * blocks }
 
+    /// Group of the value with that number in memory.
+    public func group(of value: Int) -> Int {
+        let place = value / (inner * channels) * inner + value % inner
+        return place / block * channels + value / inner % channels
+    }
+
     /// Number of values of a group; the last one of a channel may be short, and where values end within a row, that of some
     /// channels.
     func valueCount(of group: Int) -> Int {

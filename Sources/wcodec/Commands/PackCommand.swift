@@ -73,6 +73,7 @@ struct PackCommand: AsyncParsableCommand {
 
     func validate() throws {
         _ = try block.map(parseBlock)
+        try rate.validate(mapping.range)
         guard models.count == 1 || output != nil || dryRun else {
             throw ValidationError("expected -o FILE for several models")
         }

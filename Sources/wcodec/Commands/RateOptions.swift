@@ -69,9 +69,6 @@ struct RateOptions: ParsableArguments {
         if var choice = try fixedPoint() {
             choice.scope = range.precision
             options.quantizer = .fixedPoint(choice)
-        } else if !isTrellis, range.uniform == nil {
-            throw ValidationError(
-                "--range \(range.defaultValueDescription): expected --quantizer fixed or scaled with it, found neither")
         }
         options.effort = try Effort(effort, states: states)
         switch weightsBy {
@@ -79,6 +76,13 @@ struct RateOptions: ParsableArguments {
         case "size": options.measure = .size
         case .some(let path): options.measure = .importance(try importance(path))
         }
+    }
+
+    /// Whether the quantizer has what is to have a range or precision of its own.
+    func validate(_ range: RangeChoice) throws {
+        guard range.uniform == nil, try fixedPoint() == nil else { return }
+        throw ValidationError(
+            "--range \(range.defaultValueDescription): expected --quantizer fixed or scaled with it, found neither")
     }
 
     private func goal() throws -> Goal? {
