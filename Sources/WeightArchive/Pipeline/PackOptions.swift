@@ -13,6 +13,8 @@ public enum NonFinitePolicy: String, Sendable, CaseIterable {
 public enum QuantizerChoice: Sendable, Hashable {
     /// Claims 2 and 3: [Wmin, Wmax] divided into 2^n equal intervals.
     case uniform
+    /// k * 2^s or k * f, with precisions that adjust themselves along a series of models.
+    case fixedPoint(FixedPointChoice)
     /// Entropy-constrained trellis-coded quantization: the least error for the bits.
     case trellis
 }
@@ -88,6 +90,11 @@ public struct PackOptions: Sendable {
     /// Whether layers are quantized with steps that a goal, or their bits, lead to.
     var choosesSteps: Bool { quantizer == .trellis || goal != nil }
 
+    /// Whether channels have a range or precision each.
+    var separatesChannels: Bool {
+        if case .fixedPoint(let choice) = quantizer { choice.scope == .channel } else { range == .channel }
+    }
+
     /// The codecs to try for a layer.
     ///
     /// - Throws: `CodecError` for a codec that does not exist here.
@@ -112,6 +119,9 @@ public struct PackOptions: Sendable {
         }
         guard (1...16).contains(bits ?? 8), bitsByName.allSatisfy({ (1...16).contains($0.bits) }) else {
             throw ArchiveError.option("--bits: expected 1 to 16 bits per weight")
+        }
+        if case .fixedPoint = quantizer, bits == 1 || bitsByName.contains(where: { $0.bits == 1 }) {
+            throw ArchiveError.option("--bits: expected 2 to 16 bits for signed numbers, found 1")
         }
         if choosesSteps, let description, !description.isLossless {
             throw ArchiveError.option(

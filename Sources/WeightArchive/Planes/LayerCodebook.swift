@@ -33,8 +33,10 @@ func layerCodebook(
             codebook: try UniformCodebook(
                 bits: bits, encoding: record.ranges ?? "", parameters, scope: scope, reconstruction: reconstruction,
                 geometry: layer))
+    case "fixed", "scaled":
+        return try FixedPointLayerCodebook(record, parameters, layer, bits: bits)
     default:
-        throw .parameters(expected: "a quantizer uniform or trellis", found: record.name)
+        throw .parameters(expected: "a quantizer uniform, fixed, scaled or trellis", found: record.name)
     }
 }
 
