@@ -151,8 +151,10 @@ struct Manifest: Codable, Equatable {
         var ranges: String?
         /// Fixed and scaled: encoding of the exponents or scales.
         var precision: String?
-        /// Trellis: number of states.
+        /// Trellis: number of states; by what weights are sorted, "channels" or "both"; what has centers, "channels" or "places".
         var states: Int?
+        var sorted: String?
+        var centers: String?
     }
 
     struct Plane: Codable, Equatable {
