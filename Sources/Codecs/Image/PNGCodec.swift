@@ -19,6 +19,11 @@ struct PNGCodec: MediaCodec {
             CodecParameter(
                 name: "level", meaning: "deflate's effort; without effect on strategy huffman, but 0 stores",
                 values: .integer(0...9), defaultValue: "9"),
+            CodecParameter(
+                name: "blocks",
+                meaning:
+                    "where deflate's blocks end: after 32,767 symbols, or also after rows where frequencies change",
+                values: .choice(["full", "rows"]), defaultValue: "full"),
         ],
         unavailable: { nil },
         make: { (settings) throws(CodecError) in PNGCodec(settings: settings) })
@@ -44,7 +49,8 @@ struct PNGCodec: MediaCodec {
             case "all": wc_png_filter_all
             default: wc_png_filter_none
             }
-        effort = wc_png_effort(strategy: strategy, filters: filters, level: Int32(settings.integer("level") ?? 9))
+        effort = wc_png_effort(
+            strategy: strategy, filters: filters, level: Int32(settings.integer("level") ?? 9))
     }
 
     var description: CodecDescription {
@@ -66,11 +72,22 @@ struct PNGCodec: MediaCodec {
         for index in 0..<count { try fillFrame(index, format, stack.frame(index), fill) }
         var file = wc_bytes()
         var message = wc_message()
-        guard wc_png_encode(stack.samples.baseAddress, picture.png, effort, &file, &message) else {
-            throw .encodingFailed(codec: settings.codec, reason: message.string)
+        let isEncoded = blockEnds(UnsafeRawBufferPointer(stack.samples), picture).withUnsafeBufferPointer { ends in
+            wc_png_encode(
+                stack.samples.baseAddress, picture.png, effort,
+                wc_png_block_ends(rows: ends.baseAddress, count: ends.count), &file, &message)
         }
+        guard isEncoded else { throw .encodingFailed(codec: settings.codec, reason: message.string) }
         defer { wc_bytes_free(&file) }
         return [UInt8](UnsafeBufferPointer(start: file.data, count: file.size))
+    }
+
+    /// Rows after which a deflate block is to end.
+    private func blockEnds(_ samples: UnsafeRawBufferPointer, _ picture: FrameFormat) -> [UInt32] {
+        let depth = picture.png.depth
+        guard settings.text("blocks") == "rows", [2, 4, 8].contains(depth) else { return [] }
+        return DeflateBlocks.ends(
+            samples, width: picture.width, height: picture.height, perByte: 8 / Int(depth))
     }
 
     func decode(

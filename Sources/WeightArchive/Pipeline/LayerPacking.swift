@@ -188,11 +188,11 @@ extension Packer {
             let rates = job.codecs.count == 1 ? job.codecs[0].coder.rates(bits: bits) : .entropy
             let quantizer = try TrellisQuantizer(
                 states: effort.states, step: step, lambda: effort.lambda, rates: rates, passes: effort.passes,
-                ordersChannels: effort.ordersChannels)
+                sortsWeights: effort.sortsWeights)
             return .trellis(try quantizer.quantize(weights, job.geometry))
         case .bounded(let error, let effort):
             let quantizer = try TrellisQuantizer(
-                states: 1, step: error * scale, lambda: 0, ordersChannels: effort.ordersChannels)
+                states: 1, step: error * scale, lambda: 0, sortsWeights: effort.sortsWeights)
             return .trellis(try quantizer.quantize(floats(of: tensor), job.geometry))
         }
     }

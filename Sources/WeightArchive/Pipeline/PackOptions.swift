@@ -100,12 +100,13 @@ public struct PackOptions: Sendable {
     /// - Throws: `CodecError` for a codec that does not exist here.
     func codecs(bitDepth: Int) throws(CodecError) -> [any MediaCodec] {
         if let codec { return [try CodecRegistry.codec(codec)] }
-        guard choosesMedium else { return [try CodecRegistry.defaultCodec(for: medium, bitDepth: bitDepth)] }
-        var codecs: [any MediaCodec] = []
-        for medium in [Medium.image, .video, .audio] {
-            codecs.append(try CodecRegistry.defaultCodec(for: medium, bitDepth: bitDepth))
+        return try (choosesMedium ? [.image, .video, .audio] : [medium]).map { medium throws(CodecError) in
+            switch medium {
+            // Weights are sorted by scale where that pays.
+            case .image: try CodecRegistry.codec("png:strategy=rle,blocks=rows")
+            case .video, .audio: try CodecRegistry.defaultCodec(for: medium, bitDepth: bitDepth)
+            }
         }
-        return codecs
     }
 
     /// - Throws: `ArchiveError.option` for options that do not go together, `CodecError` for codecs that do not exist.

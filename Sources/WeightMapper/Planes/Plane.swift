@@ -8,7 +8,7 @@ public struct Plane: Sendable {
     public enum Shape: Hashable, Sendable {
         /// One for each weight, in the order of memory; pictures are those of the layer.
         case layer
-        /// One for each weight, channel by channel (`ChannelOrder`); pictures are those of the layer.
+        /// One for each weight, channel by channel (`WeightOrder`); pictures are those of the layer.
         case channels
         /// So many in a row, folded to a near-square picture.
         case run(Int)
