@@ -144,8 +144,9 @@ struct Manifest: Codable, Equatable {
     struct LayerQuantizer: Codable, Equatable {
         /// "uniform", "fixed", "scaled" or "trellis".
         var name: String
-        /// Uniform: "layer" or "channel"; "middle" or "mean"; encoding of the ranges. Fixed and scaled: "layer", "channel" or
-        /// "group:K".
+        /// Uniform: "layer" or "channel"; "middle" or "mean"; encoding of the ranges.
+        ///
+        /// Fixed and scaled: "layer", "channel" or "group:K".
         var range: String?
         var reconstruct: String?
         var ranges: String?
