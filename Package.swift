@@ -39,6 +39,7 @@ let package = Package(
     ],
     targets: [
         clib("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
+        clib("CDeflate", pkgConfig: "libdeflate", apt: "libdeflate-dev"),
         clib("CAVCodec", pkgConfig: "libavcodec", apt: "libavcodec-dev"),
         clib("CAVFormat", pkgConfig: "libavformat", apt: "libavformat-dev"),
         clib("CAVUtil", pkgConfig: "libavutil", apt: "libavutil-dev"),
@@ -49,7 +50,7 @@ let package = Package(
         clib("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         .target(
             name: "CCodecShims",
-            dependencies: ["CPNG", "CAVCodec", "CAVFormat", "CAVUtil"],
+            dependencies: ["CPNG", "CDeflate", "CAVCodec", "CAVFormat", "CAVUtil"],
             path: "Sources/CLibs/CCodecShims"),
 
         library("WeightMapper"),

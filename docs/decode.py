@@ -63,6 +63,13 @@ def open_container(path):
 # 5. Streams: each function gives the frames of one as arrays of bins
 
 
+def split_frames(picture, stream):
+    """The frames that stand one above the other in a picture."""
+    frames = stream.get("frames", 1)
+    check(len(picture) % frames == 0, f"{stream['entry']}: a picture of another size")
+    return np.split(picture, frames)
+
+
 def read_png(data, stream):
     from PIL import Image
 
@@ -72,7 +79,7 @@ def read_png(data, stream):
     samples = np.asarray(picture)
     depth = {"1": 1, "L": 8, "I;16": 16, "I;16B": 16, "I": 16}.get(picture.mode)
     check(depth is not None, f"{stream['entry']}: expected a gray picture, found mode {picture.mode}")
-    return [samples.astype(np.uint16) >> (depth - stream["bits"])]
+    return split_frames(samples.astype(np.uint16) >> (depth - stream["bits"]), stream)
 
 
 def read_video(data, stream, codec, is_lossless):

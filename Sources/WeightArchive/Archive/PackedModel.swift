@@ -39,6 +39,14 @@ public struct PackedModel: Sendable {
             throw ArchiveError.damaged(
                 path: path, part: EntryName.manifest, expected: "every field of the format", found: "\(error)")
         }
+        if version.version < 3 {
+            let names =
+                [EntryName.manifest, EntryName.exact] + manifest.source.files.map { EntryName.skeleton($0.name) }
+            for name in names where try reader.isDeflated(name) {
+                throw ArchiveError.damaged(
+                    path: path, part: "entry \(name)", expected: "a stored entry", found: "a compressed one")
+            }
+        }
         valid = try ValidManifest(manifest, reader)
         if let blob = manifest.parameters {
             let stream = try reader.read(EntryName.parameters)
@@ -80,34 +88,73 @@ public struct PackedModel: Sendable {
         return isWhole ? restored : "\(restored)/\(fileNames[0])"
     }
 
-    /// The codebook of a packed layer.
+    /// The codebook of a packed layer of bins.
     func codebook(_ layer: PlacedLayer) throws -> any Codebook {
-        let tensor = valid.manifest.tensors[layer.tensor]
-        let quantizer = valid.manifest.quantizer
-        guard let packed = tensor.packed, let scope = RangeScope(rawValue: quantizer.range),
-            let reconstruction = Reconstruction(rawValue: quantizer.reconstruct), packed.parameters[0] >= 0,
-            packed.parameters[1] >= 0, packed.parameters[0] <= parameters.count,
-            packed.parameters[1] <= parameters.count - packed.parameters[0]
-        else {
-            throw ArchiveError.layer(
-                tensor: layer.name,
-                reason: "\(path): expected parameters within \(parameters.count) bytes, found others")
-        }
-        let bytes = parameters.span.extracting(droppingFirst: packed.parameters[0]).extracting(
-            first: packed.parameters[1])
-        do {
-            return try UniformCodebook(
-                bits: layer.bits, encoding: packed.ranges, bytes, scope: scope, reconstruction: reconstruction,
+        guard let bins = valid.manifest.tensors[layer.tensor].packed?.bins, let quantizer = valid.manifest.quantizer,
+            let scope = RangeScope(rawValue: quantizer.range),
+            let reconstruction = Reconstruction(rawValue: quantizer.reconstruct)
+        else { throw ArchiveError.layer(tensor: layer.name, reason: "\(path): expected a quantizer, found none") }
+        return try withParameters(of: layer.tensor) { bytes throws(MapperError) in
+            try UniformCodebook(
+                bits: layer.bits, encoding: bins.ranges, bytes, scope: scope, reconstruction: reconstruction,
                 geometry: layer.geometry)
+        }
+    }
+
+    /// The codebook of a packed layer of planes.
+    func codebook(_ layer: PlanedLayer) throws -> any LayerCodebook {
+        guard let planes = valid.manifest.tensors[layer.tensor].packed?.planes else {
+            throw ArchiveError.layer(tensor: layer.name, reason: "\(path): expected planes, found none")
+        }
+        return try withParameters(of: layer.tensor) { bytes throws(MapperError) in
+            try layerCodebook(planes.quantizer, bytes, layer.geometry, bits: layer.planes[0].bits)
+        }
+    }
+
+    /// Calls `body` with the bytes of a tensor whose planes were decoded.
+    func withBytes<Result>(
+        of layer: PlanedLayer, _ planes: [Plane], _ body: (UnsafeRawBufferPointer) throws -> Result
+    ) throws -> Result {
+        let dtype = DType(rawValue: valid.manifest.tensors[layer.tensor].dtype)
+        let size = layer.geometry.count * (dtype.bitWidth ?? 0) / 8
+        let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 16)
+        defer { bytes.deallocate() }
+        let codebook = try codebook(layer)
+        do throws(MapperError) {
+            try codebook.restore(planes, layer.geometry, dtype, into: bytes)
         } catch {
             throw ArchiveError.layer(tensor: layer.name, reason: "\(path): \(error)")
+        }
+        return try body(UnsafeRawBufferPointer(bytes))
+    }
+
+    private func withParameters<Result>(
+        of index: Int, _ body: (Span<UInt8>) throws(MapperError) -> Result
+    ) throws(ArchiveError) -> Result {
+        let tensor = valid.manifest.tensors[index]
+        guard let place = tensor.packed?.parameters, place.count == 2, place[0] >= 0, place[1] >= 0,
+            place[0] <= parameters.count, place[1] <= parameters.count - place[0]
+        else {
+            throw .layer(
+                tensor: tensor.name,
+                reason: "\(path): expected parameters within \(parameters.count) bytes, found others")
+        }
+        do throws(MapperError) {
+            return try body(parameters.span.extracting(droppingFirst: place[0]).extracting(first: place[1]))
+        } catch {
+            throw .layer(tensor: tensor.name, reason: "\(path): \(error)")
         }
     }
 
     /// Streams of a group, each checked against its hash as it is read.
     func stream(_ group: Int, _ index: Int) throws -> [UInt8] {
         let before = valid.groups[..<group].reduce(0) { $0 + $1.framesOfStreams.count }
-        let stream = valid.manifest.streams[before + index]
+        return try stream(before + index)
+    }
+
+    /// The stream with that number, checked against its hash.
+    func stream(_ number: Int) throws -> [UInt8] {
+        let stream = valid.manifest.streams[number]
         let bytes = try reader.read(stream.entry)
         try bytes.withUnsafeBytes { try expect(stream.hash, Hasher128.hash($0), stream.entry, path) }
         return bytes

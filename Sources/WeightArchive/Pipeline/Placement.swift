@@ -89,6 +89,39 @@ struct StreamGroup: Sendable {
 /// Weights after which a video ends and the next begins: one video for each frame geometry would leave a core idle.
 private let weightsPerVideo = 1 << 22
 
+/// Arranges what is packed: layers of bins in the streams that they share, or every layer for itself where they become planes.
+///
+/// - Parameter steps: steps of trellis quantizers by tensor, once they are known.
+/// - Throws: `ArchiveError.layer` when a codec cannot take a layer.
+func units(
+    _ tensors: [SelectedTensor], _ options: PackOptions, steps: [Int: Float]
+) throws(ArchiveError) -> [PackUnit] {
+    guard options.usesPlanes else { return try groups(tensors, options).map { .group($0) } }
+    var units: [PackUnit] = []
+    for (index, tensor) in tensors.enumerated() {
+        guard let geometry = tensor.geometry else { continue }
+        do {
+            let quantizer: LayerQuantizer =
+                if case .maximumError(let error) = options.goal {
+                    .bounded(error: Float(error), options.effort)
+                } else if options.choosesSteps {
+                    .trellis(step: steps[index] ?? 1, options.effort)
+                } else {
+                    .uniform(bits: tensor.bits, options.range, options.reconstruction)
+                }
+            units.append(
+                .layer(
+                    LayerJob(
+                        tensor: index, name: tensor.record.name, geometry: geometry, quantizer: quantizer,
+                        codecs: try options.codecs(bitDepth: options.choosesSteps ? 8 : tensor.bits),
+                        block: options.block)))
+        } catch {
+            throw .layer(tensor: tensor.record.name, reason: "\(error)")
+        }
+    }
+    return units
+}
+
 /// Arranges layers in streams: an image for each picture, a track for each layer, and for each frame geometry videos that
 /// hold whole layers.
 ///

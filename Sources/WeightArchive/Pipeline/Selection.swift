@@ -168,7 +168,7 @@ private func sharedExtents(_ tensors: [TensorRecord]) -> [(records: [TensorRecor
 }
 
 /// A regular expression over tensor names that must match at least one.
-private struct NamePattern {
+struct NamePattern {
     private let regex: Regex<AnyRegexOutput>
 
     init(_ option: String, _ pattern: String, _ names: [String]) throws(ArchiveError) {

@@ -47,7 +47,8 @@ public struct Unpacker: Sendable {
         try writeSkeletons(files)
         try writeExact(files)
         let groups = packed.valid.groups
-        let total = groups.reduce(0) { $0 + $1.weightCount }
+        let planed = packed.valid.planed
+        let total = groups.reduce(0) { $0 + $1.weightCount } + planed.reduce(0) { $0 + $1.geometry.count }
         let largest = packed.valid.byteCounts.max() ?? 0
         var done = 0
         var changed: [String] = []
@@ -59,6 +60,13 @@ public struct Unpacker: Sendable {
         } done: { group, names in
             changed += names
             done += groups[group].weightCount
+            progress(Progress(done: done, total: total))
+        }
+        try await runJobs(memory: planed.map(\.memory), limit: max(threads, 1), budget: 4 * largest + 64 << 20) {
+            try restore(planed[$0], files)
+        } done: { layer, isChanged in
+            if isChanged { changed.append(planed[layer].name) }
+            done += planed[layer].geometry.count
             progress(Progress(done: done, total: total))
         }
         for (index, file) in manifest.source.files.enumerated() {
@@ -105,6 +113,23 @@ public struct Unpacker: Sendable {
             }
         }
         return changed
+    }
+
+    /// Restores a layer of planes.
+    ///
+    /// - Returns: whether a decoder of lossy audio rounded otherwise than at packing.
+    private func restore(_ layer: PlanedLayer, _ files: RestoredFiles) throws -> Bool {
+        let tensor = packed.valid.manifest.tensors[layer.tensor]
+        let planes = try layer.decode { try packed.stream($0) }
+        return try packed.withBytes(of: layer, planes) { bytes in
+            let found = Hasher128.hash(bytes)
+            let isChanged = !layer.decodesExactly && found != tensor.packed?.hash
+            if !isChanged { try expect(tensor.packed?.hash ?? "", found, "tensor \(layer.name)", packed.path) }
+            try files.write(to: tensor.at[0]) { file, path in
+                try writeFully(file, bytes, at: tensor.at[1], path: path)
+            }
+            return isChanged
+        }
     }
 
     /// Reconstructs a layer's weights and writes them in their place.

@@ -31,8 +31,10 @@ struct PackCommand: AsyncParsableCommand {
 
     @Option(
         name: .customLong("as"),
-        help: "What the weights become: image, video or audio. (default: what --codec makes, else image)")
-    var medium: Medium?
+        help:
+            "What the weights become: image, video or audio, or auto for the smallest of each layer. (default: what --codec makes, else image)"
+    )
+    var medium: MediumChoice?
 
     @Option(
         help: ArgumentHelp(
@@ -41,6 +43,8 @@ struct PackCommand: AsyncParsableCommand {
     var codec: String?
 
     @OptionGroup var mapping: MappingOptions
+
+    @OptionGroup var rate: RateOptions
 
     @Option(
         help: ArgumentHelp(
@@ -74,7 +78,10 @@ struct PackCommand: AsyncParsableCommand {
         options.threads = run.threads
         options.force = force
         try await reportingErrors {
-            options.medium = try medium ?? codec.map { try CodecRegistry.codec($0).description.medium } ?? .image
+            try rate.apply(to: &options)
+            options.medium =
+                try medium?.medium ?? codec.map { try CodecRegistry.codec($0).description.medium } ?? .image
+            options.choosesMedium = medium == .auto
             let file = try ModelFiles.open(model, layout: mapping.layout)
             let packer = try Packer(file, options)
             if !run.quiet { for note in file.notes { printError(note) } }

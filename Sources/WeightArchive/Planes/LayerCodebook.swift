@@ -1,0 +1,109 @@
+import ModelFiles
+import WeightMapper
+
+/// Gives the planes of a layer back as its tensor's bytes.
+protocol LayerCodebook: Sendable {
+    /// What the manifest says of it.
+    var record: Manifest.LayerQuantizer { get }
+    /// What else it needs, as compact bytes among the parameters.
+    var serialized: [UInt8] { get }
+    /// Fills the bytes of a tensor, in memory order.
+    ///
+    /// - Throws: `MapperError.parameters` when the planes are not such a layer's.
+    func restore(
+        _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, into bytes: UnsafeMutableRawBufferPointer
+    ) throws(MapperError)
+}
+
+/// The codebook that a packed file describes.
+///
+/// - Throws: `MapperError` for a quantizer that is not known and parameters that do not fit.
+func layerCodebook(
+    _ record: Manifest.LayerQuantizer, _ parameters: Span<UInt8>, _ layer: LayerGeometry, bits: Int
+) throws(MapperError) -> any LayerCodebook {
+    switch record.name {
+    case "trellis":
+        return try TrellisCodebook(states: record.states ?? 0, parameters, geometry: layer)
+    case "uniform":
+        guard let scope = record.range.flatMap(RangeScope.init),
+            let reconstruction = record.reconstruct.flatMap(Reconstruction.init)
+        else { throw .parameters(expected: "a range by layer or channel, at middle or mean", found: "\(record)") }
+        return UniformLayerCodebook(
+            scope: scope, reconstruction: reconstruction,
+            codebook: try UniformCodebook(
+                bits: bits, encoding: record.ranges ?? "", parameters, scope: scope, reconstruction: reconstruction,
+                geometry: layer))
+    default:
+        throw .parameters(expected: "a quantizer uniform or trellis", found: record.name)
+    }
+}
+
+extension TrellisCodebook: LayerCodebook {
+    var record: Manifest.LayerQuantizer { .init(name: "trellis", states: trellis.states) }
+
+    func restore(
+        _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, into bytes: UnsafeMutableRawBufferPointer
+    ) throws(MapperError) {
+        func run<Scalar: WeightScalar>(_: Scalar.Type) throws(MapperError) {
+            try restored(layer.count, dtype, into: bytes) {
+                (weights: UnsafeMutableBufferPointer<Scalar>) throws(MapperError) in
+                try restore(planes, layer, into: weights)
+            }
+        }
+        try dtype == .f64 ? run(Double.self) : run(Float.self)
+    }
+}
+
+/// A uniform quantizer's codebook with the settings that a version 3 file says for each layer.
+struct UniformLayerCodebook: LayerCodebook {
+    let scope: RangeScope
+    let reconstruction: Reconstruction
+    let codebook: UniformCodebook
+
+    var record: Manifest.LayerQuantizer {
+        .init(
+            name: "uniform", range: scope.rawValue, reconstruct: reconstruction.rawValue, ranges: codebook.encoding)
+    }
+
+    var serialized: [UInt8] { codebook.serialized }
+
+    func restore(
+        _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, into bytes: UnsafeMutableRawBufferPointer
+    ) throws(MapperError) {
+        try restoreBins(planes, layer, dtype, codebook, into: bytes)
+    }
+}
+
+/// Restores a layer whose single plane holds a bin for each weight.
+func restoreBins(
+    _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, _ codebook: any Codebook,
+    into bytes: UnsafeMutableRawBufferPointer
+) throws(MapperError) {
+    guard planes.count == 1, planes[0].shape == .layer, planes[0].samples.count == layer.count else {
+        throw .parameters(expected: "one plane with a bin for each weight", found: "\(planes.count) planes")
+    }
+    func restore<Scalar: WeightScalar>(_: Scalar.Type) throws(MapperError) {
+        try restored(layer.count, dtype, into: bytes) {
+            (weights: UnsafeMutableBufferPointer<Scalar>) throws(MapperError) in
+            var span = weights.mutableSpan
+            switch planes[0].samples {
+            case .narrow(let samples): codebook.reconstruct(samples.span, at: 0, into: &span)
+            case .wide(let samples): codebook.reconstruct(samples.span, at: 0, into: &span)
+            }
+        }
+    }
+    try dtype == .f64 ? restore(Double.self) : restore(Float.self)
+}
+
+/// Stores the weights that `fill` gives as a tensor's elements: in their place where these are weights, else by way of an array.
+private func restored<Scalar: WeightScalar>(
+    _ count: Int, _ dtype: DType, into bytes: UnsafeMutableRawBufferPointer,
+    _ fill: (UnsafeMutableBufferPointer<Scalar>) throws(MapperError) -> Void
+) throws(MapperError) {
+    precondition(bytes.count == count * (dtype.bitWidth ?? 0) / 8)
+    if dtype == .f32 || dtype == .f64 { return try fill(bytes.bindMemory(to: Scalar.self)) }
+    let weights = UnsafeMutableBufferPointer<Scalar>.allocate(capacity: count)
+    defer { weights.deallocate() }
+    try fill(weights)
+    store(UnsafeBufferPointer(weights), dtype, into: bytes)
+}
