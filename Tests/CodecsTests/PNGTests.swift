@@ -30,7 +30,8 @@ import Testing
         }
     }
 
-    @Test(arguments: ["default", "rle", "filtered", "huffman"], ["none", "sub", "up", "avg", "paeth", "all"])
+    @Test(
+        arguments: ["default", "rle", "filtered", "huffman", "blocks"], ["none", "sub", "up", "avg", "paeth", "all"])
     func everyStrategyAndFilterIsExact(strategy: String, filter: String) throws {
         for level in [0, 1, 9] {
             let codec = try CodecRegistry.codec("png:strategy=\(strategy),filter=\(filter),level=\(level)")

@@ -11,13 +11,16 @@ struct PNGCodec: MediaCodec {
         parameters: [
             CodecParameter(
                 name: "strategy",
-                meaning: "how deflate codes; weights do not repeat, so searching for matches costs bits",
-                values: .choice(["huffman", "default", "rle", "filtered"]), defaultValue: "huffman"),
+                meaning:
+                    "how deflate codes; weights do not repeat, so searching for matches costs bits; blocks: huffman, a code for as "
+                    + "many samples as it suits",
+                values: .choice(["huffman", "blocks", "default", "rle", "filtered"]), defaultValue: "huffman"),
             CodecParameter(
                 name: "filter", meaning: "prediction of rows; weights are not smooth, so predicting them costs bits",
                 values: .choice(["none", "sub", "up", "avg", "paeth", "all"]), defaultValue: "none"),
             CodecParameter(
-                name: "level", meaning: "deflate's effort; without effect on strategy huffman, but 0 stores",
+                name: "level",
+                meaning: "deflate's effort; without effect on strategies blocks and huffman, but 0 stores",
                 values: .integer(0...9), defaultValue: "9"),
         ],
         unavailable: { nil },
@@ -25,6 +28,8 @@ struct PNGCodec: MediaCodec {
 
     private let settings: CodecSettings
     private let effort: wc_png_effort
+    /// Whether deflate's blocks are chosen here rather than by zlib.
+    private let usesBlocks: Bool
 
     private init(settings: CodecSettings) {
         self.settings = settings
@@ -45,6 +50,8 @@ struct PNGCodec: MediaCodec {
             default: wc_png_filter_none
             }
         effort = wc_png_effort(strategy: strategy, filters: filters, level: Int32(settings.integer("level") ?? 9))
+        // Filters and levels are zlib's and libpng's.
+        usesBlocks = settings.text("strategy") == "blocks" && effort.level > 0 && filters == wc_png_filter_none
     }
 
     var description: CodecDescription {
@@ -66,8 +73,12 @@ struct PNGCodec: MediaCodec {
         for index in 0..<count { try fillFrame(index, format, stack.frame(index), fill) }
         var file = wc_bytes()
         var message = wc_message()
-        guard wc_png_encode(stack.samples.baseAddress, picture.png, effort, &file, &message) else {
-            throw .encodingFailed(codec: settings.codec, reason: message.string)
+        let isDone =
+            usesBlocks
+            ? wc_png_encode_blocks(stack.samples.baseAddress, picture.png, &file)
+            : wc_png_encode(stack.samples.baseAddress, picture.png, effort, &file, &message)
+        guard isDone else {
+            throw .encodingFailed(codec: settings.codec, reason: usesBlocks ? "out of memory" : message.string)
         }
         defer { wc_bytes_free(&file) }
         return [UInt8](UnsafeBufferPointer(start: file.data, count: file.size))

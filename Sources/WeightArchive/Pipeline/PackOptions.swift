@@ -15,6 +15,8 @@ public enum QuantizerChoice: Sendable, Hashable {
     case uniform
     /// Entropy-constrained trellis-coded quantization: the least error for the bits.
     case trellis
+    /// None: every bit comes back.
+    case exact
 }
 
 /// What packing aims at.
@@ -93,10 +95,12 @@ public struct PackOptions: Sendable {
     /// - Throws: `CodecError` for a codec that does not exist here.
     func codecs(bitDepth: Int) throws(CodecError) -> [any MediaCodec] {
         if let codec { return [try CodecRegistry.codec(codec)] }
-        guard choosesMedium else { return [try CodecRegistry.defaultCodec(for: medium, bitDepth: bitDepth)] }
         var codecs: [any MediaCodec] = []
-        for medium in [Medium.image, .video, .audio] {
-            codecs.append(try CodecRegistry.defaultCodec(for: medium, bitDepth: bitDepth))
+        for medium in choosesMedium ? [Medium.image, .video, .audio] : [medium] {
+            codecs.append(
+                quantizer == .exact && medium == .image
+                    ? try CodecRegistry.codec("png:strategy=blocks")
+                    : try CodecRegistry.defaultCodec(for: medium, bitDepth: bitDepth))
         }
         return codecs
     }
@@ -112,9 +116,10 @@ public struct PackOptions: Sendable {
         guard (1...16).contains(bits ?? 8), bitsByName.allSatisfy({ (1...16).contains($0.bits) }) else {
             throw ArchiveError.option("--bits: expected 1 to 16 bits per weight")
         }
-        if choosesSteps, let description, !description.isLossless {
+        if choosesSteps || quantizer == .exact, let description, !description.isLossless {
+            let reason = choosesSteps ? "a trellis" : "--lossless"
             throw ArchiveError.option(
-                "codec \(description.name): expected a lossless one, which a trellis needs, found a lossy one")
+                "codec \(description.name): expected a lossless one, which \(reason) needs, found a lossy one")
         }
     }
 }

@@ -136,6 +136,9 @@ extension BitPlanes {
             }
             constants.append(constant)
         }
+        guard constants.contains(where: { $0 == nil }) else {
+            throw .parameters(expected: "a section that is stored", found: "none")
+        }
         let scales = try ScaleCodes(parsing: &bytes, count: count)
         self.init(
             count: count, wordBits: wordBits, lowBits: lowBits, zeroBits: zeroBits, stepBits: stepBits,

@@ -4,11 +4,11 @@ extension BitPlanes {
     /// - Parameters:
     ///   - run: the run, of `runCount` bytes.
     ///   - body: receives consecutive words; valid during the call.
-    /// - Throws: what `body` throws; `MapperError.parameters` when more words have no symbol than the run holds.
+    /// - Throws: `MapperError.parameters` unless as many words have no symbol as the run holds.
     /// - Complexity: linear; a few operations on vectors for each word, and one gather where columns have scales.
     func restore<Word: WeightWord>(
-        _ run: UnsafeBufferPointer<UInt8>, as: Word.Type, _ body: (UnsafeBufferPointer<Word>) throws -> Void
-    ) throws {
+        _ run: UnsafeBufferPointer<UInt8>, as: Word.Type, _ body: (UnsafeBufferPointer<Word>) -> Void
+    ) throws(MapperError) {
         precondition(run.count == runCount && Word.bitWidth == wordBits)
         let rowLength = scales.isTrivial ? min(count, wordsAtATime) : scales.columnCount
         let rowsAtATime = max(wordsAtATime / rowLength, 1)
@@ -50,10 +50,10 @@ extension BitPlanes {
             for section in sections.dropFirst() {
                 putBits(run, section, start, end - start, bytes, words)
             }
-            try body(UnsafeBufferPointer(start: words, count: end - start))
+            body(UnsafeBufferPointer(start: words, count: end - start))
         }
         guard nextEscape == runCount else {
-            throw MapperError.parameters(
+            throw .parameters(
                 expected: "\(escapeCount) weights without symbol", found: "\(escapeCount - (runCount - nextEscape) / 2)"
             )
         }

@@ -7,7 +7,10 @@ extension BitPlanes {
         precondition(source.count == draft.count && Source.Word.bitWidth == draft.wordBits)
         let (symbols, escapes) = draft.symbols(of: source)
         var constants = draft.constants
-        constants[0] = symbols.first.flatMap { first in symbols.allSatisfy { $0 == first } ? first : nil }
+        // A run holds something, even where nothing varies: it is what a medium is given.
+        if constants.dropFirst().contains(where: { $0 == nil }), let first = symbols.first {
+            constants[0] = symbols.allSatisfy { $0 == first } ? first : nil
+        }
         let planes = BitPlanes(
             count: draft.count, wordBits: draft.wordBits, lowBits: draft.lowBits, zeroBits: draft.zeroBits,
             stepBits: draft.stepBits, base: draft.base, escapeCount: escapes.count, scales: draft.scales,

@@ -7,7 +7,7 @@ public struct ExactCodebook: Hashable, Sendable {
     public let format: FloatFormat
     /// Number of elements.
     public let count: Int
-    /// Bytes of the run; 0 where the codebook says everything.
+    /// Bytes of the run, at least an eighth of the elements.
     public let runCount: Int
 
     private let palette: LocalPalette?
@@ -62,11 +62,13 @@ public struct ExactCodebook: Hashable, Sendable {
     /// - Parameters:
     ///   - run: the run, of `runCount` bytes.
     ///   - body: receives consecutive bytes; valid during the call.
-    /// - Throws: what `body` throws; `MapperError.parameters` when the run is not one of this codebook.
+    /// - Throws: `MapperError.parameters` when the run is not one of this codebook.
     /// - Complexity: linear; at least 1 GB/s.
-    public func restore(_ run: UnsafeBufferPointer<UInt8>, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+    public func restore(_ run: UnsafeBufferPointer<UInt8>, _ body: (UnsafeRawBufferPointer) -> Void)
+        throws(MapperError)
+    {
         guard run.count == runCount else {
-            throw MapperError.parameters(expected: "\(runCount) bytes of bit planes", found: "\(run.count)")
+            throw .parameters(expected: "\(runCount) bytes of bit planes", found: "\(run.count)")
         }
         switch format.bits {
         case 8: try restore(run, as: UInt8.self, body)
@@ -77,18 +79,18 @@ public struct ExactCodebook: Hashable, Sendable {
     }
 
     private func restore<Word: WeightWord>(
-        _ run: UnsafeBufferPointer<UInt8>, as: Word.Type, _ body: (UnsafeRawBufferPointer) throws -> Void
-    ) throws {
+        _ run: UnsafeBufferPointer<UInt8>, as: Word.Type, _ body: (UnsafeRawBufferPointer) -> Void
+    ) throws(MapperError) {
         guard let palette else {
-            try planes.restore(run, as: Word.self) { try body(UnsafeRawBufferPointer($0)) }
+            try planes.restore(run, as: Word.self) { body(UnsafeRawBufferPointer($0)) }
             return
         }
         var values: [Word] = []
         values.reserveCapacity(palette.valueCount)
         try planes.restore(UnsafeBufferPointer(rebasing: run[count...]), as: Word.self) { values += $0 }
-        try values.withUnsafeBufferPointer { values in
+        try values.withUnsafeBufferPointer { values throws(MapperError) in
             try palette.restore(UnsafeBufferPointer(rebasing: run[..<count]), values) {
-                try body(UnsafeRawBufferPointer($0))
+                body(UnsafeRawBufferPointer($0))
             }
         }
     }

@@ -66,12 +66,11 @@ struct LocalPalette: Hashable, Sendable {
 
     /// Puts the words of all groups back.
     ///
-    /// - Throws: `MapperError.parameters` for a number beyond its table or without value, or when values are left; what `body`
-    ///   throws.
+    /// - Throws: `MapperError.parameters` for a number beyond its table or without value, or when values are left.
     func restore<Word: WeightWord>(
         _ numbers: UnsafeBufferPointer<UInt8>, _ values: UnsafeBufferPointer<Word>,
-        _ body: (UnsafeBufferPointer<Word>) throws -> Void
-    ) throws {
+        _ body: (UnsafeBufferPointer<Word>) -> Void
+    ) throws(MapperError) {
         let batch = wordsAtATime / groupSize * groupSize
         let words = UnsafeMutablePointer<Word>.allocate(capacity: batch)
         defer { words.deallocate() }
@@ -85,17 +84,17 @@ struct LocalPalette: Hashable, Sendable {
                     let value = first &+ Int(numbers[start &+ i])
                     if value == nextValue { nextValue &+= 1 }
                     guard value < nextValue, value < values.count else {
-                        throw MapperError.parameters(
+                        throw .parameters(
                             expected: "a number below \(nextValue - first + 1), of \(values.count) values",
                             found: "\(numbers[start + i])")
                     }
                     words[i] = values[value]
                 }
             }
-            try body(UnsafeBufferPointer(start: words, count: count))
+            body(UnsafeBufferPointer(start: words, count: count))
         }
         guard nextValue == values.count else {
-            throw MapperError.parameters(expected: "\(values.count) values", found: "\(nextValue)")
+            throw .parameters(expected: "\(values.count) values", found: "\(nextValue)")
         }
     }
 }

@@ -12,6 +12,8 @@ public struct Plane: Sendable {
         case channels
         /// So many in a row, folded to a near-square picture.
         case run(Int)
+        /// So many in a row, folded to a picture as wide as 8,192 samples, where few rows matter more than a look.
+        case strip(Int)
 
         /// The geometry by which samples become pictures.
         ///
@@ -21,6 +23,7 @@ public struct Plane: Sendable {
             case .layer: layer
             case .channels: layer.channelsFirst
             case .run(let count): try .folded(count: count)
+            case .strip(let count): try .strip(count: count)
             }
         }
     }

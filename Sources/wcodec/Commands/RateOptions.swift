@@ -20,6 +20,9 @@ struct RateOptions: ParsableArguments {
                 + "with a goal)", valueName: "name[:states=n]"))
     var quantizer: String?
 
+    @Flag(help: "Every bit comes back, of float8 to float64: nothing is rounded.")
+    var lossless = false
+
     @Option(help: ArgumentHelp("How hard to try, 1 to 9: see docs/effort.md.", valueName: "n"))
     var effort = Effort.standard.level
 
@@ -48,6 +51,9 @@ struct RateOptions: ParsableArguments {
     func validate() throws {
         _ = try goal()
         _ = try trellisStates()
+        if lossless, try quantizer != nil || goal() != nil {
+            throw ValidationError("--lossless: expected without --quantizer and goals, which say how much is lost")
+        }
         guard (1...9).contains(effort) else { throw ValidationError("--effort: expected 1 to 9, found \(effort)") }
     }
 
@@ -56,7 +62,7 @@ struct RateOptions: ParsableArguments {
         options.goal = try goal()
         let states = try trellisStates()
         let isTrellis = quantizer.map { $0.hasPrefix("trellis") } ?? (options.goal != nil)
-        options.quantizer = isTrellis ? .trellis : .uniform
+        options.quantizer = lossless ? .exact : isTrellis ? .trellis : .uniform
         options.effort = try Effort(effort, states: states)
         switch weightsBy {
         case nil: options.measure = .total
