@@ -52,9 +52,10 @@ def open_container(path):
     check_hash(memoryview(data)[:-32], trailer[1].decode(), path)
     archive = zipfile.ZipFile(io.BytesIO(data))
 
-    def entry(name):
+    def entry(name, may_be_deflated=False):
         info = archive.getinfo(name)
-        check(info.compress_type == zipfile.ZIP_STORED, f"{name}: expected a stored entry")
+        kinds = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) if may_be_deflated else (zipfile.ZIP_STORED,)
+        check(info.compress_type in kinds, f"{name}: expected a stored entry")
         return archive.read(info)
 
     return entry
@@ -121,13 +122,16 @@ def read_audio(data, stream, codec, is_lossless):
     return [np.clip(bins + middle, 0, 2 * middle - 1).astype(np.uint16).reshape(1, -1)]
 
 
+VIDEO = ("utvideo", "ffv1", "h264", "hevc", "av1", "vp9")
+
+
 def read_stream(data, stream):
     check_hash(data, stream["hash"], stream["entry"])
     codec, *parameters = re.split("[:,]", stream["codec"])
     is_lossless = not any(parameter.startswith("qp=") for parameter in parameters)
     if codec == "png":
         frames = read_png(data, stream)
-    elif codec in ("utvideo", "ffv1", "h264", "hevc", "av1", "vp9"):
+    elif codec in VIDEO:
         frames = read_video(data, stream, codec, is_lossless)
     elif codec in ("flac", "wav", "vorbis", "opus", "mp3"):
         frames = read_audio(data, stream, codec, codec in ("flac", "wav"))
@@ -210,26 +214,63 @@ def read_ranges(encoding, data, channels):
     return lows, highs
 
 
-def restore_weights(bins, packed, dtype, quantizer, parameters):
-    """The bytes of a tensor."""
-    counts = [size for _, size in packed["axes"]]
-    is_channel = [role in CHANNEL for role, _ in packed["axes"]]
-    channels, inner = 1, len(bins)
-    if quantizer["range"] == "channel" and True in is_channel:
+def channel_layout(axes, count, by_channel):
+    """Number of channels, and of weights that follow each other within one (7.1)."""
+    counts = [size for _, size in axes]
+    is_channel = [role in CHANNEL for role, _ in axes]
+    if by_channel and True in is_channel:
         first, last = is_channel.index(True), len(is_channel) - is_channel[::-1].index(True)
         if all(is_channel[first:last]):
-            channels, inner = math.prod(counts[first:last]), math.prod(counts[last:])
-    means = 1 << packed["bits"] if quantizer["reconstruct"] == "mean" else 0
-    lows, highs = read_ranges(packed["ranges"], parameters[: len(parameters) - means], channels)
+            return math.prod(counts[first:last]), math.prod(counts[last:])
+    return 1, count
+
+
+def restore_uniform(bins, axes, bits, ranges, quantizer, parameters):
+    """Weights of a uniform quantizer (7.1 to 7.3)."""
+    channels, inner = channel_layout(axes, len(bins), quantizer["range"] == "channel")
+    means = 1 << bits if quantizer["reconstruct"] == "mean" else 0
+    lows, highs = read_ranges(ranges, parameters[: len(parameters) - means], channels)
     fractions = (np.frombuffer(parameters[len(parameters) - means :], np.uint8) + 0.5) / 256 if means else None
 
     # The last row of a folded layer may be short.
     padded = np.zeros(-(-len(bins) // (channels * inner)) * channels * inner, np.uint16)
     padded[: len(bins)] = bins
     padded = padded.reshape(-1, channels, inner)
-    steps = (highs - lows) / (1 << packed["bits"])
+    steps = (highs - lows) / (1 << bits)
     positions = padded + (fractions[padded] if means else 0.5)
-    weights = (lows[:, None] + positions * steps[:, None]).ravel()[: len(bins)]
+    return (lows[:, None] + positions * steps[:, None]).ravel()[: len(bins)]
+
+
+def restore_fixed_point(bins, axes, bits, quantizer, parameters):
+    """Weights of the quantizers fixed and scaled (7.4)."""
+    scope = re.fullmatch("layer|channel|group:([1-9][0-9]*)", quantizer["range"])
+    check(scope and 2 <= bits <= 16, f"{quantizer['range']}: not a range of {bits}-bit numbers")
+    channels, inner = channel_layout(axes, len(bins), scope[0] != "layer")
+    place = np.arange(len(bins))
+    channel = place // inner % channels
+    place = place // (inner * channels) * inner + place % inner
+    most = -(-len(bins) // (inner * channels)) * inner
+    block = min(int(scope[1] or most), most)
+
+    encodings = {"fixed": ["int8", "int16"], "scaled": ["bfloat16", "float32", "float64"]}[quantizer["name"]]
+    check(quantizer["precision"] in encodings, f"unknown precision {quantizer['precision']}")
+    if quantizer["precision"] == "bfloat16":
+        numbers = (np.frombuffer(parameters, "<u2").astype("<u4") << 16).view("<f4")
+    else:
+        kinds = {"int8": "i1", "int16": "<i2", "float32": "<f4", "float64": "<f8"}
+        numbers = np.frombuffer(parameters, kinds[quantizer["precision"]])
+    if quantizer["name"] == "fixed":
+        check(np.all(numbers >= -1074) and np.all(numbers <= 1023), "impossible exponents")
+        steps = np.ldexp(1.0, numbers.astype(int))
+    else:
+        steps = numbers.astype(np.float64)
+        check(np.all(steps > 0) and np.all(np.isfinite(steps)), "impossible scales")
+    check(len(steps) == -(-most // block) * channels, "another number of precisions")
+    return (bins.astype(np.float64) - (1 << bits - 1)) * steps[place // block * channels + channel]
+
+
+def store(weights, dtype):
+    """The bytes of weights in a tensor's type (7.3)."""
     if dtype == "F64":
         return weights.astype("<f8").tobytes()
     weights = weights.astype("<f4")
@@ -240,6 +281,28 @@ def restore_weights(bins, packed, dtype, quantizer, parameters):
     check(dtype == "BF16", f"unknown type {dtype}")
     bits = weights.view("<u4")
     return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype("<u2").tobytes()
+
+
+def restore_planes(tensor, streams, entry, parameters):
+    """The weights of a tensor of version 3."""
+    packed, count = tensor["packed"], math.prod(tensor["shape"])
+    quantizer, axes = packed["quantizer"], packed["axes"]
+    planes = []
+    for plane in packed["planes"]:
+        used = streams[plane["stream"] : plane["stream"] + plane["streams"]]
+        codec = re.split("[:,]", used[0]["codec"])[0]
+        medium = "image" if codec == "png" else "video" if codec in VIDEO else "audio"
+        frames = [frame for stream in used for frame in read_stream(entry(stream["entry"]), stream)]
+        check(all(stream["bits"] == plane["bits"] for stream in used), "a plane of other bits than its streams")
+        check(plane["shape"] == "layer", f"unknown shape {plane['shape']}")
+        layout = {"axes": axes, "block": plane.get("block")}
+        planes.append((plane["bits"], read_layer(layout, count, medium, frames)))
+    check(len(planes) == 1, f"{len(planes)} planes of a quantizer {quantizer['name']}")
+    bits, bins = planes[0]
+    if quantizer["name"] == "uniform":
+        return restore_uniform(bins, axes, bits, quantizer["ranges"], quantizer, parameters)
+    check(quantizer["name"] in ("fixed", "scaled"), f"unknown quantizer {quantizer['name']}")
+    return restore_fixed_point(bins, axes, bits, quantizer, parameters)
 
 
 # 8. Files
@@ -253,9 +316,12 @@ BITS |= dict.fromkeys("I64 U64 F64 C64".split(), 64) | {"C128": 128}
 def restore(path):
     """The model's files, as pairs of name and bytes, and whether they are restored into a folder."""
     entry = open_container(path)
-    manifest = json.loads(entry("manifest.json"))
+    manifest = json.loads(entry("manifest.json", may_be_deflated=True))
     described = manifest["source"]["files"]
-    version = 2 if any("recoding" in file for file in described) else 1
+    has_planes = any("planes" in tensor.get("packed", {}) for tensor in manifest["tensors"])
+    version = 3 if has_planes else 2 if any("recoding" in file for file in described) else 1
+    if not has_planes:
+        entry("manifest.json")
     known = (manifest["format"], manifest["version"]) == ("wcodec", version)
     check(known and all("original" in file for file in described if "recoding" in file), f"{path}: unknown version")
     tensors = [tensor for tensor in manifest["tensors"] if not tensor.get("inSkeleton")]
@@ -266,7 +332,7 @@ def restore(path):
     folders = {name[: slash.start()] for name in names for slash in re.finditer("/", name)}
     check(names and len(set(names)) == len(names) and not folders & set(names), "file names that collide")
     for index, file in enumerate(manifest["source"]["files"]):
-        name, rest = file["name"], entry("skeleton/" + file["name"])
+        name, rest = file["name"], entry("skeleton/" + file["name"], may_be_deflated=has_planes)
         parts_fit = all(part not in ("", ".", "..") and len(part.encode()) <= 255 for part in name.split("/"))
         is_safe = parts_fit and len(name.encode()) <= 1024 and not re.search(r"[\\:\x00-\x1f\x7f]", name)
         check(is_safe, f"file name {name!r}")
@@ -287,7 +353,7 @@ def restore(path):
         files[file][1][start : start + len(data)] = data
 
     if "exact" in manifest:
-        exact = entry("exact.safetensors")
+        exact = entry("exact.safetensors", may_be_deflated=has_planes)
         check_hash(exact, manifest["exact"], "exact.safetensors")
         position = 8 + int.from_bytes(exact[:8], "little")
         for tensor, size in zip(tensors, sizes):
@@ -302,12 +368,11 @@ def restore(path):
         check_hash(data, blob["hash"], "parameters.png")
         parameters = read_png(data, {"entry": "parameters.png", "bits": 8})[0].astype(np.uint8).tobytes()
     open_stream = (-1, [])
-    for tensor, size in sorted(
-        ((t, s) for t, s in zip(tensors, sizes) if "packed" in t),
-        key=lambda pair: (pair[0]["packed"]["stream"], pair[0]["packed"]["frame"]),
-    ):
-        packed, streams = tensor["packed"], manifest["streams"]
-        first, frame = packed["stream"], packed["frame"]
+
+    def read_bins(tensor, packed):
+        """The bins of a tensor of version 1 or 2."""
+        nonlocal open_stream
+        streams, first, frame = manifest["streams"], packed["stream"], packed["frame"]
         if manifest["medium"] == "image":
             used = streams[first : first + packed["frames"]]
             frames = (read_stream(entry(stream["entry"]), stream)[0] for stream in used)
@@ -315,10 +380,23 @@ def restore(path):
             if open_stream[0] != first:
                 open_stream = first, read_stream(entry(streams[first]["entry"]), streams[first])
             frames = open_stream[1][frame : frame + packed["frames"]]
-        bins = read_layer(packed, math.prod(tensor["shape"]), manifest["medium"], frames)
+        return read_layer(packed, math.prod(tensor["shape"]), manifest["medium"], frames)
+
+    packed_tensors = [tensor for tensor in tensors if "packed" in tensor]
+    if not has_planes:
+        packed_tensors.sort(key=lambda tensor: (tensor["packed"]["stream"], tensor["packed"]["frame"]))
+    for tensor in packed_tensors:
+        packed, streams = tensor["packed"], manifest["streams"]
         start, length = packed["parameters"]
-        data = restore_weights(
-            bins, packed, tensor["dtype"], manifest["quantizer"], parameters[start : start + length])
+        own = parameters[start : start + length]
+        if has_planes:
+            first = packed["planes"][0]["stream"]
+            weights = restore_planes(tensor, streams, entry, own)
+        else:
+            first = packed["stream"]
+            weights = restore_uniform(
+                read_bins(tensor, packed), packed["axes"], packed["bits"], packed["ranges"], manifest["quantizer"], own)
+        data = store(weights, tensor["dtype"])
         try:
             check_hash(data, packed["hash"], f"tensor {tensor['name']}")
         except FormatError as error:

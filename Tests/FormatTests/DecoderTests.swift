@@ -19,9 +19,10 @@ struct DecoderTests {
         var reconstruction = Reconstruction.middle
         var block: BlockShape?
         var packsAll = true
+        var quantizer = QuantizerChoice.uniform
 
         var testDescription: String {
-            "\(model ?? "example") \(medium) \(codec ?? "default") \(bits ?? 0) \(range) \(reconstruction) \(block.map { "\($0)" } ?? "")"
+            "\(model ?? "example") \(medium) \(codec ?? "default") \(bits ?? 0) \(range) \(reconstruction) \(block.map { "\($0)" } ?? "") \(quantizer)"
         }
 
         var options: PackOptions {
@@ -32,6 +33,7 @@ struct DecoderTests {
             options.range = range
             options.reconstruction = reconstruction
             options.block = block
+            options.quantizer = quantizer
             options.include = packsAll ? ["."] : []
             options.threads = 2
             return options
@@ -51,6 +53,14 @@ struct DecoderTests {
         BlockShape(bfin: 1, bfout: 1), BlockShape(bfin: 3, bfout: 2, bx: 1, by: 2),
         BlockShape(bfin: 5, bfout: 7, bx: 2, by: 3), BlockShape(bfin: 1000, bfout: 1000, bx: 100, by: 1),
     ].map { Case(medium: .video, bits: 6, block: $0) }
+
+    static let fixedPoint: [Case] = PrecisionKind.allCases.flatMap { kind in
+        [nil, PrecisionScope.layer, .channel, .block(1), .block(7), .block(32)].flatMap { scope in
+            [(Medium.image, 2), (.image, 8), (.video, 5), (.audio, 16)].map { medium, bits in
+                Case(medium: medium, bits: bits, quantizer: .fixedPoint(FixedPointChoice(kind, scope: scope)))
+            }
+        }
+    }
 
     /// Standards fix what a decoder of lossy video gives; for lossy audio they allow rounding, see `docs/format.md`.
     static let codecs: [Case] = {
@@ -84,7 +94,9 @@ struct DecoderTests {
             }
     }()
 
-    @Test(arguments: [depths, blocks, codecs, formats]) func pythonRestoresTheSameBytes(_ cases: [Case]) async throws {
+    @Test(arguments: [depths, blocks, fixedPoint, codecs, formats]) func pythonRestoresTheSameBytes(_ cases: [Case])
+        async throws
+    {
         let folder = try TemporaryFolder()
         try ExampleModel.write(to: folder["example.safetensors"])
         var files: [(packed: String, output: String)] = []

@@ -11,25 +11,28 @@ struct PNGCodec: MediaCodec {
         parameters: [
             CodecParameter(
                 name: "strategy",
-                meaning:
-                    "how deflate codes; weights do not repeat, so searching for matches costs bits; blocks: huffman, a code for as "
-                    + "many samples as it suits",
-                values: .choice(["huffman", "blocks", "default", "rle", "filtered"]), defaultValue: "huffman"),
+                meaning: "how deflate codes; weights do not repeat, so searching for matches costs bits",
+                values: .choice(["huffman", "default", "rle", "filtered"]), defaultValue: "huffman"),
             CodecParameter(
                 name: "filter", meaning: "prediction of rows; weights are not smooth, so predicting them costs bits",
                 values: .choice(["none", "sub", "up", "avg", "paeth", "all"]), defaultValue: "none"),
             CodecParameter(
-                name: "level",
-                meaning: "deflate's effort; without effect on strategies blocks and huffman, but 0 stores",
+                name: "level", meaning: "deflate's effort; without effect on strategy huffman, but 0 stores",
                 values: .integer(0...9), defaultValue: "9"),
+            CodecParameter(
+                name: "blocks",
+                meaning:
+                    "where deflate's blocks end: after 32,767 symbols; also after rows where frequencies change; or, with "
+                    + "strategy huffman and filter none, wherever another code pays, however long they get",
+                values: .choice(["full", "rows", "best"]), defaultValue: "full"),
         ],
         unavailable: { nil },
         make: { (settings) throws(CodecError) in PNGCodec(settings: settings) })
 
     private let settings: CodecSettings
     private let effort: wc_png_effort
-    /// Whether deflate's blocks are chosen here rather than by zlib.
-    private let usesBlocks: Bool
+    /// Whether deflate's blocks are chosen by cost, and not by zlib.
+    private let choosesBlocks: Bool
 
     private init(settings: CodecSettings) {
         self.settings = settings
@@ -49,9 +52,11 @@ struct PNGCodec: MediaCodec {
             case "all": wc_png_filter_all
             default: wc_png_filter_none
             }
-        effort = wc_png_effort(strategy: strategy, filters: filters, level: Int32(settings.integer("level") ?? 9))
-        // Filters and levels are zlib's and libpng's.
-        usesBlocks = settings.text("strategy") == "blocks" && effort.level > 0 && filters == wc_png_filter_none
+        effort = wc_png_effort(
+            strategy: strategy, filters: filters, level: Int32(settings.integer("level") ?? 9))
+        choosesBlocks =
+            settings.text("blocks") == "best" && settings.text("strategy") == "huffman" && effort.level > 0
+            && filters == wc_png_filter_none
     }
 
     var description: CodecDescription {
@@ -73,15 +78,29 @@ struct PNGCodec: MediaCodec {
         for index in 0..<count { try fillFrame(index, format, stack.frame(index), fill) }
         var file = wc_bytes()
         var message = wc_message()
-        let isDone =
-            usesBlocks
-            ? wc_png_encode_blocks(stack.samples.baseAddress, picture.png, &file)
-            : wc_png_encode(stack.samples.baseAddress, picture.png, effort, &file, &message)
-        guard isDone else {
-            throw .encodingFailed(codec: settings.codec, reason: usesBlocks ? "out of memory" : message.string)
+        guard !choosesBlocks else {
+            guard wc_png_encode_blocks(stack.samples.baseAddress, picture.png, &file) else {
+                throw .encodingFailed(codec: settings.codec, reason: "out of memory")
+            }
+            defer { wc_bytes_free(&file) }
+            return [UInt8](UnsafeBufferPointer(start: file.data, count: file.size))
         }
+        let isEncoded = blockEnds(UnsafeRawBufferPointer(stack.samples), picture).withUnsafeBufferPointer { ends in
+            wc_png_encode(
+                stack.samples.baseAddress, picture.png, effort,
+                wc_png_block_ends(rows: ends.baseAddress, count: ends.count), &file, &message)
+        }
+        guard isEncoded else { throw .encodingFailed(codec: settings.codec, reason: message.string) }
         defer { wc_bytes_free(&file) }
         return [UInt8](UnsafeBufferPointer(start: file.data, count: file.size))
+    }
+
+    /// Rows after which a deflate block is to end.
+    private func blockEnds(_ samples: UnsafeRawBufferPointer, _ picture: FrameFormat) -> [UInt32] {
+        let depth = picture.png.depth
+        guard settings.text("blocks") == "rows", [2, 4, 8].contains(depth) else { return [] }
+        return DeflateBlocks.ends(
+            samples, width: picture.width, height: picture.height, perByte: 8 / Int(depth))
     }
 
     func decode(

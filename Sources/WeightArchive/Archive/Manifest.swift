@@ -142,12 +142,15 @@ struct Manifest: Codable, Equatable {
     }
 
     struct LayerQuantizer: Codable, Equatable {
-        /// "uniform" or "trellis".
+        /// "uniform", "fixed", "scaled" or "trellis".
         var name: String
-        /// Uniform: "layer" or "channel"; "middle" or "mean"; encoding of the ranges.
+        /// Uniform: "layer" or "channel"; "middle" or "mean"; encoding of the ranges. Fixed and scaled: "layer", "channel" or
+        /// "group:K".
         var range: String?
         var reconstruct: String?
         var ranges: String?
+        /// Fixed and scaled: encoding of the exponents or scales.
+        var precision: String?
         /// Trellis: number of states.
         var states: Int?
     }

@@ -38,6 +38,6 @@ public struct Effort: Hashable, Sendable {
     /// Searches of each run.
     var passes: Int { level >= 7 ? 3 : level >= 6 ? 2 : 1 }
 
-    /// Whether channels of like scale are put together where it pays.
-    var ordersChannels: Bool { level >= 4 }
+    /// Whether weights of like scale are put together where it pays.
+    var sortsWeights: Bool { level >= 4 }
 }

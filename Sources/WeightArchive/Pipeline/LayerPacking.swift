@@ -183,23 +183,15 @@ extension Packer {
         switch job.quantizer {
         case .uniform(let bits, let scope, let reconstruction):
             let quantizer = try UniformQuantizer(bits: bits, scope: scope, reconstruction: reconstruction)
-            func run<Scalar: WeightScalar, Bin: BinScalar>(
-                _: Scalar.Type, _: Bin.Type, _ wrap: ([Bin]) -> Plane.Samples
-            ) throws(MapperError) -> QuantizedLayer {
-                var bins = [Bin](repeating: 0, count: tensor.count)
-                var span = bins.mutableSpan
-                let codebook = try quantizer.quantize(TensorWeights<Scalar>(model, tensor), job.geometry, into: &span)
-                guard let codebook = codebook as? UniformCodebook else { preconditionFailure("uniform codebooks") }
-                return .bins(
-                    Plane(bits: bits, shape: .layer, samples: wrap(bins)),
-                    UniformLayerCodebook(scope: scope, reconstruction: reconstruction, codebook: codebook))
-            }
-            switch (tensor.dtype == .f64, bits <= 8) {
-            case (true, true): return try run(Double.self, UInt8.self) { .narrow($0) }
-            case (true, false): return try run(Double.self, UInt16.self) { .wide($0) }
-            case (false, true): return try run(Float.self, UInt8.self) { .narrow($0) }
-            case (false, false): return try run(Float.self, UInt16.self) { .wide($0) }
-            }
+            let (plane, codebook) = try bins(of: tensor, job.geometry, quantizer)
+            guard let codebook = codebook as? UniformCodebook else { preconditionFailure("uniform codebooks") }
+            return .bins(
+                plane, UniformLayerCodebook(scope: scope, reconstruction: reconstruction, codebook: codebook))
+        case .fixedPoint(let fixed):
+            let quantizer = try fixed.quantizer(tensor.dtype, job.geometry)
+            let (plane, codebook) = try bins(of: tensor, job.geometry, quantizer)
+            guard let codebook = codebook as? FixedPointCodebook else { preconditionFailure("fixed-point codebooks") }
+            return .bins(plane, FixedPointLayerCodebook(scope: fixed.scope, codebook: codebook))
         case .trellis(let step, let effort):
             let weights = floats(of: tensor)
             // Where indices fit 4 bits, symbols hold several.
@@ -208,7 +200,7 @@ extension Packer {
             let rates = job.codecs.count == 1 ? job.codecs[0].coder.rates(bits: bits) : .entropy
             let quantizer = try TrellisQuantizer(
                 states: effort.states, step: step, lambda: effort.lambda, rates: rates, passes: effort.passes,
-                ordersChannels: effort.ordersChannels)
+                sortsWeights: effort.sortsWeights)
             return .trellis(try quantizer.quantize(weights, job.geometry))
         case .exact:
             guard let format = FloatFormat(rawValue: tensor.dtype.rawValue) else {
@@ -221,8 +213,28 @@ extension Packer {
                 Plane(bits: 8, shape: .strip(run.count), samples: .narrow(run)), ExactLayerCodebook(codebook: codebook))
         case .bounded(let error, let effort):
             let quantizer = try TrellisQuantizer(
-                states: 1, step: error * scale, lambda: 0, ordersChannels: effort.ordersChannels)
+                states: 1, step: error * scale, lambda: 0, sortsWeights: effort.sortsWeights)
             return .trellis(try quantizer.quantize(floats(of: tensor), job.geometry))
+        }
+    }
+
+    /// One plane with a bin for each weight, and what gives them back.
+    private func bins(
+        of tensor: TensorRecord, _ geometry: LayerGeometry, _ quantizer: some Quantizer
+    ) throws(MapperError) -> (Plane, any Codebook) {
+        func run<Scalar: WeightScalar, Bin: BinScalar>(
+            _: Scalar.Type, _: Bin.Type, _ wrap: ([Bin]) -> Plane.Samples
+        ) throws(MapperError) -> (Plane, any Codebook) {
+            var bins = [Bin](repeating: 0, count: tensor.count)
+            var span = bins.mutableSpan
+            let codebook = try quantizer.quantize(TensorWeights<Scalar>(model, tensor), geometry, into: &span)
+            return (Plane(bits: quantizer.bits, shape: .layer, samples: wrap(bins)), codebook)
+        }
+        return switch (tensor.dtype == .f64, quantizer.bits <= 8) {
+        case (true, true): try run(Double.self, UInt8.self) { .narrow($0) }
+        case (true, false): try run(Double.self, UInt16.self) { .wide($0) }
+        case (false, true): try run(Float.self, UInt8.self) { .narrow($0) }
+        case (false, false): try run(Float.self, UInt16.self) { .wide($0) }
         }
     }
 

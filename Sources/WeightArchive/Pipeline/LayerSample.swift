@@ -42,7 +42,7 @@ struct LayerSample: Sendable {
     func cost(step: Float) throws(MapperError) -> (bits: Double, squaredError: Double) {
         let coder = job.codecs[0].coder
         let quantizer = try TrellisQuantizer(
-            states: effort.states, step: step, lambda: effort.lambda, passes: 1, ordersChannels: effort.ordersChannels)
+            states: effort.states, step: step, lambda: effort.lambda, passes: 1, sortsWeights: effort.sortsWeights)
         let layer = try quantizer.quantize(weights, geometry)
         let (planes, bits) = layer.bestPlanes(coder, depths: job.codecs[0].description.bitDepths, geometry)
         var restored = [Float](repeating: 0, count: weights.count)

@@ -13,6 +13,8 @@ public enum NonFinitePolicy: String, Sendable, CaseIterable {
 public enum QuantizerChoice: Sendable, Hashable {
     /// Claims 2 and 3: [Wmin, Wmax] divided into 2^n equal intervals.
     case uniform
+    /// k * 2^s or k * f, with precisions that adjust themselves along a series of models.
+    case fixedPoint(FixedPointChoice)
     /// Entropy-constrained trellis-coded quantization: the least error for the bits.
     case trellis
     /// None: every bit comes back.
@@ -90,19 +92,24 @@ public struct PackOptions: Sendable {
     /// Whether layers are quantized with steps that a goal, or their bits, lead to.
     var choosesSteps: Bool { quantizer == .trellis || goal != nil }
 
+    /// Whether channels have a range or precision each.
+    var separatesChannels: Bool {
+        if case .fixedPoint(let choice) = quantizer { choice.scope == .channel } else { range == .channel }
+    }
+
     /// The codecs to try for a layer.
     ///
     /// - Throws: `CodecError` for a codec that does not exist here.
     func codecs(bitDepth: Int) throws(CodecError) -> [any MediaCodec] {
         if let codec { return [try CodecRegistry.codec(codec)] }
-        var codecs: [any MediaCodec] = []
-        for medium in choosesMedium ? [Medium.image, .video, .audio] : [medium] {
-            codecs.append(
-                quantizer == .exact && medium == .image
-                    ? try CodecRegistry.codec("png:strategy=blocks")
-                    : try CodecRegistry.defaultCodec(for: medium, bitDepth: bitDepth))
+        return try (choosesMedium ? [.image, .video, .audio] : [medium]).map { medium throws(CodecError) in
+            switch medium {
+            case .image where quantizer == .exact: try CodecRegistry.codec("png:blocks=best")
+            // Weights are sorted by scale where that pays.
+            case .image: try CodecRegistry.codec("png:strategy=rle,blocks=rows")
+            case .video, .audio: try CodecRegistry.defaultCodec(for: medium, bitDepth: bitDepth)
+            }
         }
-        return codecs
     }
 
     /// - Throws: `ArchiveError.option` for options that do not go together, `CodecError` for codecs that do not exist.
@@ -115,6 +122,9 @@ public struct PackOptions: Sendable {
         }
         guard (1...16).contains(bits ?? 8), bitsByName.allSatisfy({ (1...16).contains($0.bits) }) else {
             throw ArchiveError.option("--bits: expected 1 to 16 bits per weight")
+        }
+        if case .fixedPoint = quantizer, bits == 1 || bitsByName.contains(where: { $0.bits == 1 }) {
+            throw ArchiveError.option("--bits: expected 2 to 16 bits for signed numbers, found 1")
         }
         if choosesSteps || quantizer == .exact, let description, !description.isLossless {
             let reason = choosesSteps ? "a trellis" : "--lossless"

@@ -51,6 +51,7 @@ struct LayerJob: Sendable {
 /// How the weights of a layer become planes.
 enum LayerQuantizer: Hashable, Sendable {
     case uniform(bits: Int, RangeScope, Reconstruction)
+    case fixedPoint(FixedPointJob)
     case trellis(step: Float, Effort)
     /// Equal steps as wide as no error exceeds this.
     case bounded(error: Float, Effort)

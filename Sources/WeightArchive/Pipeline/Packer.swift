@@ -12,6 +12,8 @@ public struct PackResult: Sendable {
     public let packedBytes: Int
     /// The packed file's contents, layer by layer.
     public let summary: ArchiveSummary
+    /// How precisions were adjusted along a series of models; empty for other quantizers and a model alone.
+    public let adjustments: [SeriesAdjustment]
 }
 
 /// Packs a model: tensors become bins, bins pictures, frames or samples, these streams, and the streams a packed file.
@@ -43,11 +45,12 @@ public struct Packer: Sendable {
                 tensors[i].geometry = nil
             }
         }
+        if case .fixedPoint = options.quantizer { shareBits(&tensors, model, options) }
         self.model = model
         self.options = options
         self.tensors = tensors
         // Tells what codecs cannot hold.
-        planned = try WeightArchive.units(tensors, options, steps: [:])
+        planned = try WeightArchive.units(tensors, options)
     }
 
     /// One line of the plan: a tensor and what will become of it.
@@ -119,9 +122,12 @@ public struct Packer: Sendable {
         let journal = PackJournal(spool: writer.spool)
         var finished = FinishedUnits(planned)
         do {
+            let series = try await PrecisionSeries(self)
             var control = try await RateControl(self)
             while true {
-                finished = FinishedUnits(try control.map { try units(steps: $0.steps) } ?? planned)
+                finished = FinishedUnits(
+                    try WeightArchive.units(
+                        tensors, options, steps: control?.steps ?? [:], precisions: series?.precisions ?? [:]))
                 try await resume(journal, into: &finished, progress, note)
                 try await packUnits(journal, into: &finished, progress)
                 let manifest = try assemble(finished, writer)
@@ -134,16 +140,12 @@ public struct Packer: Sendable {
                 try writer.finish()
                 let original = model.files.reduce(0) { $0 + $1.originalSize }
                 return PackResult(
-                    originalBytes: original, packedBytes: size, summary: ArchiveSummary(manifest, packedBytes: size))
+                    originalBytes: original, packedBytes: size, summary: ArchiveSummary(manifest, packedBytes: size),
+                    adjustments: series?.adjustments ?? [])
             }
         } catch let error as ArchiveError {
             throw keeping(writer.spool, finished, error)
         }
-    }
-
-    /// The units with the steps that a goal chose, by tensor.
-    func units(steps: [Int: Float]) throws(ArchiveError) -> [PackUnit] {
-        try WeightArchive.units(tensors, options, steps: steps)
     }
 
     /// Packs what is not finished.

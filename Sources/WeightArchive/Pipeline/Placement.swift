@@ -91,10 +91,13 @@ private let weightsPerVideo = 1 << 22
 
 /// Arranges what is packed: layers of bins in the streams that they share, or every layer for itself where they become planes.
 ///
-/// - Parameter steps: steps of trellis quantizers by tensor, once they are known.
+/// - Parameters:
+///   - steps: steps of trellis quantizers by tensor, once they are known.
+///   - precisions: precisions that a series gave, by tensor.
 /// - Throws: `ArchiveError.layer` when a codec cannot take a layer.
 func units(
-    _ tensors: [SelectedTensor], _ options: PackOptions, steps: [Int: Float]
+    _ tensors: [SelectedTensor], _ options: PackOptions, steps: [Int: Float] = [:],
+    precisions: [Int: GivenPrecisions] = [:]
 ) throws(ArchiveError) -> [PackUnit] {
     guard options.usesPlanes else { return try groups(tensors, options).map { .group($0) } }
     var units: [PackUnit] = []
@@ -108,6 +111,11 @@ func units(
                     .bounded(error: Float(error), options.effort)
                 } else if options.choosesSteps {
                     .trellis(step: steps[index] ?? 1, options.effort)
+                } else if case .fixedPoint(let choice) = options.quantizer {
+                    .fixedPoint(
+                        FixedPointJob(
+                            kind: choice.kind, bits: tensor.bits, scope: choice.scope ?? .layer,
+                            measure: choice.strategy.initialMeasure, given: precisions[index]))
                 } else {
                     .uniform(bits: tensor.bits, options.range, options.reconstruction)
                 }

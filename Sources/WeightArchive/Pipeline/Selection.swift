@@ -116,7 +116,7 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
 
 /// 8, or more where ranges by channel hold outliers.
 private func defaultBits(_ tensor: SelectedTensor, _ model: ModelFile, _ options: PackOptions) -> Int {
-    guard let geometry = tensor.geometry, options.range == .channel, tensor.record.dtype != .f64 else { return 8 }
+    guard let geometry = tensor.geometry, options.separatesChannels, tensor.record.dtype != .f64 else { return 8 }
     // A codec that was asked for keeps its word: no more bits than it can hold.
     let most = options.codec.flatMap { try? CodecRegistry.codec($0) }?.description.bitDepths.upperBound ?? 12
     return bitsThatResolve(

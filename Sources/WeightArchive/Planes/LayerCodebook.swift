@@ -39,8 +39,10 @@ func layerCodebook(
             codebook: try UniformCodebook(
                 bits: bits, encoding: record.ranges ?? "", parameters, scope: scope, reconstruction: reconstruction,
                 geometry: layer))
+    case "fixed", "scaled":
+        return try FixedPointLayerCodebook(record, parameters, layer, bits: bits)
     default:
-        throw .parameters(expected: "a quantizer uniform, trellis or exact", found: record.name)
+        throw .parameters(expected: "a quantizer uniform, fixed, scaled, trellis or exact", found: record.name)
     }
 }
 

@@ -21,7 +21,7 @@ struct PlacedPlane: Sendable {
     ) throws {
         let geometry = try shape.geometry(of: layer)
         let medium = codec.description.medium
-        let placement = try Placement(geometry, medium, block: block)
+        let placement = try Placement(geometry, medium, block: block ?? shape.frameBlock(of: geometry))
         let size = placement.frameSize
         let frames = placement.frameCount
         let isOneStream = frames <= codec.description.maximumCount

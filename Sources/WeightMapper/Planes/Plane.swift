@@ -8,7 +8,7 @@ public struct Plane: Sendable {
     public enum Shape: Hashable, Sendable {
         /// One for each weight, in the order of memory; pictures are those of the layer.
         case layer
-        /// One for each weight, channel by channel (`ChannelOrder`); pictures are those of the layer.
+        /// One for each weight, channel by channel (`WeightOrder`); pictures are those of the layer.
         case channels
         /// So many in a row, folded to a near-square picture.
         case run(Int)
@@ -27,6 +27,10 @@ public struct Plane: Sendable {
             }
         }
     }
+
+    /// Samples of a frame into which a strip is cut for a video: enough for a code of their own, few enough that most frames
+    /// hold what is alike.
+    static let stripFrame = 1 << 16
 
     /// The samples: one byte each up to 8 bits, two above.
     public enum Samples: Sendable, Equatable {
@@ -67,5 +71,15 @@ extension Plane {
         }
         let total = Double(samples.count)
         return counts.reduce(0) { $1 == 0 ? $0 : $0 - Double($1) * log2(Double($1) / total) }
+    }
+}
+
+extension Plane.Shape {
+    /// The block that fills a video's frame; `nil` for the default.
+    public func frameBlock(of geometry: LayerGeometry) -> BlockShape? {
+        guard case .strip = self else { return nil }
+        let whole = BlockShape(whole: geometry)
+        let rows = max(Plane.stripFrame / whole.bfin, 1)
+        return BlockShape(bfin: whole.bfin, bfout: min(rows, whole.bfout))
     }
 }

@@ -118,7 +118,7 @@ extension TrellisLayer {
                     planes.reduce(0) { $0 + coder.bits($1.samples, $1.bits, $1.shape, geometry) }
                 }
                 var bits = cost(planes)
-                if coder == .deflate, !isSplit {
+                if coder == .deflate, !isSplit, keepsPictures {
                     var folded = planes
                     folded[0] = Plane(bits: planes[0].bits, shape: .run(count), samples: planes[0].samples)
                     let foldedBits = cost(folded)

@@ -1,14 +1,14 @@
-/// What gives the planes of a trellis quantizer back as weights: the step, the trellis, and the classes by which channels are
-/// ordered.
+/// What gives the planes of a trellis quantizer back as weights: the step, the trellis, and the classes by which weights are
+/// sorted.
 ///
 /// A weight is (2k + u) * step, with k from the planes and u the union of the trellis's state; the arithmetic is binary64 with one
-/// rounding to the weight's type. Channels follow each other as `ChannelOrder` says; after every `runLength` weights the state is 0.
+/// rounding to the weight's type. Weights follow each other as `WeightOrder` says; after every `runLength` weights the state is 0.
 public struct TrellisCodebook: Sendable {
     /// Half the distance between neighboring points of one union, in the weights' unit; a binary32 number.
     public let step: Float
     /// The trellis.
     public let trellis: Trellis
-    /// A class for each channel, or none where channels follow each other as in memory.
+    /// The classes by which weights are sorted (`WeightOrder`): of channels, then perhaps of places within them; or none.
     public let classes: [UInt8]
 
     /// Weights after which the trellis begins anew.
@@ -34,8 +34,12 @@ public struct TrellisCodebook: Sendable {
             throw .parameters(expected: "a trellis of \(known) states", found: "\(states)")
         }
         let channels = geometry.channels.count
-        guard bytes.count == 4 || bytes.count == 4 + channels else {
-            throw .parameters(expected: "4 bytes, or \(4 + channels) with channels' classes", found: "\(bytes.count)")
+        let length = WeightOrder.channelLength(geometry)
+        guard [4, 4 + channels, 4 + channels + length].contains(bytes.count) else {
+            throw .parameters(
+                expected:
+                    "4 bytes, \(4 + channels) with channels' classes, or \(4 + channels + length) with places' too",
+                found: "\(bytes.count)")
         }
         let step = Float(bitPattern: (0..<4).reduce(0) { $0 | UInt32(bytes[$1]) << UInt32(8 * $1) })
         guard step.isFinite, step > 0 else { throw .parameters(expected: "a step above 0", found: "\(step)") }
@@ -55,26 +59,15 @@ public struct TrellisCodebook: Sendable {
     public func restore<Scalar: WeightScalar>(
         _ planes: [Plane], _ geometry: LayerGeometry, into weights: UnsafeMutableBufferPointer<Scalar>
     ) throws(MapperError) {
-        let order = try ChannelOrder(geometry, classes: classes)
+        let order = try WeightOrder(geometry, classes: classes[...])
         var indices = try TrellisPlanes.Reader(planes, count: geometry.count)
-        var run = [Scalar](repeating: 0, count: min(Self.runLength, geometry.count))
         let transitions = trellis.transitions
-        let isDirect = order.isMemoryOrder
-        for start in stride(from: 0, to: geometry.count, by: Self.runLength) {
-            let range = start..<min(start + Self.runLength, geometry.count)
-            if isDirect {
-                try indices.walk(transitions, step, into: UnsafeMutableBufferPointer(rebasing: weights[range]))
-                continue
-            }
-            // Fields of errors: closures of the standard library rethrow untyped ones.
-            var failure: MapperError?
-            run.withUnsafeMutableBufferPointer { run in
-                let part = UnsafeMutableBufferPointer(rebasing: run[..<range.count])
-                do throws(MapperError) { try indices.walk(transitions, step, into: part) } catch { failure = error }
-                order.scatter(range, from: UnsafeBufferPointer(part), into: weights)
-            }
-            if let failure { throw failure }
+        guard !order.isMemoryOrder else {
+            return try indices.walkAll(transitions, step, into: weights)
         }
-        try indices.finish()
+        let ordered = UnsafeMutableBufferPointer<Scalar>.allocate(capacity: geometry.count)
+        defer { ordered.deallocate() }
+        try indices.walkAll(transitions, step, into: ordered)
+        order.restore(UnsafeBufferPointer(ordered), into: weights)
     }
 }

@@ -4,10 +4,13 @@ public struct TrellisLayer: Sendable {
     public let codebook: TrellisCodebook
     /// Whether the search counted on planes of their own for the two unions.
     public let isSplit: Bool
+    /// Whether a plane of all weights may have the layer's pictures.
+    let keepsPictures: Bool
     private var indices: [Int16]
     private var unions: [UInt8]
 
-    init(codebook: TrellisCodebook, isSplit: Bool, count: Int) {
+    init(codebook: TrellisCodebook, isSplit: Bool, keepsPictures: Bool, count: Int) {
+        self.keepsPictures = keepsPictures
         self.codebook = codebook
         self.isSplit = isSplit
         indices = Array(repeating: 0, count: count)
@@ -84,7 +87,9 @@ public struct TrellisLayer: Sendable {
             // A union that was never chosen has no plane.
             planes = parts.filter { !$0.isEmpty }.map { Plane(bits: bits, shape: .run($0.count), samples: samples($0)) }
         } else {
-            planes = [Plane(bits: bits, shape: isFolded ? .run(count) : .channels, samples: samples(all))]
+            planes = [
+                Plane(bits: bits, shape: isFolded || !keepsPictures ? .run(count) : .channels, samples: samples(all))
+            ]
         }
         guard !overflow.isEmpty else { return planes }
         let overflowBits = max((1...16).first { overflow.max() ?? 0 < 1 << $0 } ?? 16, 2)

@@ -39,10 +39,23 @@ enum TrellisPlanes {
             places = (0, isSplit ? ends.0 : 0)
         }
 
+        /// Restores all weights, in their order.
+        ///
+        /// - Throws: `MapperError.parameters` where a plane is too short or too long.
+        mutating func walkAll<Scalar: WeightScalar>(
+            _ transitions: [UInt8], _ step: Float, into weights: UnsafeMutableBufferPointer<Scalar>
+        ) throws(MapperError) {
+            for start in stride(from: 0, to: weights.count, by: TrellisSearch.runLength) {
+                let range = start..<min(start + TrellisSearch.runLength, weights.count)
+                try walk(transitions, step, into: UnsafeMutableBufferPointer(rebasing: weights[range]))
+            }
+            try finish()
+        }
+
         /// Restores the next weights; the state is 0 before the first.
         ///
         /// - Throws: `MapperError.parameters` where a plane ends too early.
-        mutating func walk<Scalar: WeightScalar>(
+        private mutating func walk<Scalar: WeightScalar>(
             _ transitions: [UInt8], _ step: Float, into weights: UnsafeMutableBufferPointer<Scalar>
         ) throws(MapperError) {
             precondition(weights.count <= TrellisSearch.runLength)
@@ -55,7 +68,7 @@ enum TrellisPlanes {
         }
 
         /// - Throws: `MapperError.parameters` unless all planes were taken to their ends.
-        func finish() throws(MapperError) {
+        private func finish() throws(MapperError) {
             guard places.0 == ends.0, !isSplit || places.1 == ends.1, overflowPlace == overflow?.count ?? 0 else {
                 throw Self.damaged
             }

@@ -16,8 +16,8 @@ public struct TrellisQuantizer: Sendable {
     public let rates: RateModel
     /// Searches of each run: each takes the frequencies that the one before found.
     public let passes: Int
-    /// Whether channels of like scale may be put together.
-    public let ordersChannels: Bool
+    /// Whether weights of like scale may be put together (`WeightOrder`).
+    public let sortsWeights: Bool
 
     /// The best lambda, in squared steps: least error at the same bits from 1.5 to 5 bits per weight (measured).
     public static let bestLambda = 0.4
@@ -30,7 +30,7 @@ public struct TrellisQuantizer: Sendable {
     /// - Throws: `MapperError.parameters` for a number of states that does not exist or a step that is not above 0.
     public init(
         states: Int, step: Float, lambda: Double = bestLambda, rates: RateModel = .entropy, passes: Int = 1,
-        ordersChannels: Bool = true
+        sortsWeights: Bool = true
     ) throws(MapperError) {
         guard let trellis = Trellis(states: states) else {
             let known = Trellis.stateCounts.map(String.init).joined(separator: ", ")
@@ -42,7 +42,7 @@ public struct TrellisQuantizer: Sendable {
         self.lambda = lambda
         self.rates = rates
         self.passes = passes
-        self.ordersChannels = ordersChannels
+        self.sortsWeights = sortsWeights
     }
 
     /// Quantizes a layer.
@@ -60,22 +60,32 @@ public struct TrellisQuantizer: Sendable {
             largest = max(largest, weight.magnitude)
         }
         let step = max(step, largest / Float(2 * Self.largestIndex), .leastNormalMagnitude)
-        let classes = ordersChannels ? ChannelClasses(weights, geometry, step: step).classes : []
-        let order = try ChannelOrder(geometry, classes: classes)
-        let isSplit = splitPays(weights, order, step)
+        let classes = sortsWeights ? WeightClasses(weights, geometry, step: step).classes : []
+        let order = try WeightOrder(geometry, classes: classes[...])
+        let arranged = order.isMemoryOrder ? weights : arrange(weights, order)
+        let isSplit = splitPays(arranged, step)
         var layer = TrellisLayer(
             codebook: TrellisCodebook(step: step, trellis: trellis, classes: classes), isSplit: isSplit,
-            count: weights.count)
-        search(weights, order, step, isSplit: isSplit, runs: 0..<ceilDivide(weights.count, TrellisSearch.runLength)) {
+            keepsPictures: order.keepsPictures, count: weights.count)
+        search(arranged, step, isSplit: isSplit, runs: 0..<ceilDivide(weights.count, TrellisSearch.runLength)) {
             start, _, indices, unions in
             layer.store(indices, unions, at: start)
         }
         return layer
     }
 
+    private func arrange(_ weights: [Float], _ order: WeightOrder) -> [Float] {
+        [Float](unsafeUninitializedCapacity: weights.count) { target, count in
+            weights.withUnsafeBufferPointer { weights in
+                order.arrange(weights, into: UnsafeMutableBufferPointer(rebasing: target[..<weights.count]))
+            }
+            count = weights.count
+        }
+    }
+
     /// Calls `body` with each run: place of its first weight, positions in steps, indices and unions.
     private func search(
-        _ weights: [Float], _ order: ChannelOrder, _ step: Float, isSplit: Bool, runs: Range<Int>,
+        _ weights: [Float], _ step: Float, isSplit: Bool, runs: Range<Int>,
         _ body: (Int, UnsafeBufferPointer<Float>, UnsafeBufferPointer<Int32>, UnsafeBufferPointer<UInt8>) -> Void
     ) {
         let search = TrellisSearch(trellis)
@@ -93,8 +103,9 @@ public struct TrellisQuantizer: Sendable {
             let start = run * TrellisSearch.runLength
             let range = start..<min(start + TrellisSearch.runLength, weights.count)
             let part = UnsafeMutableBufferPointer(rebasing: positions[..<range.count])
-            weights.withUnsafeBufferPointer { order.gather(range, from: $0, into: part) }
-            for i in part.indices { part[i] *= scale }
+            weights.withUnsafeBufferPointer { weights in
+                for i in part.indices { part[i] = weights[start &+ i] * scale }
+            }
             let read = UnsafeBufferPointer(part)
             let k = UnsafeMutableBufferPointer(rebasing: indices[..<range.count])
             let u = UnsafeMutableBufferPointer(rebasing: unions[..<range.count])
@@ -112,12 +123,12 @@ public struct TrellisQuantizer: Sendable {
     /// Whether each union coded by itself needs fewer bits for the same error, as it does below about 2 bits per weight.
     ///
     /// Where it is not plain, a run in the middle tells.
-    private func splitPays(_ weights: [Float], _ order: ChannelOrder, _ step: Float) -> Bool {
+    private func splitPays(_ weights: [Float], _ step: Float) -> Bool {
         let middle = weights.count / TrellisSearch.runLength / 2
         guard trellis.states > 1, lambda > 0, weights.count >= 4096 else { return false }
         func cost(isSplit: Bool) -> (total: Double, bits: Double) {
             var result = (0.0, 0.0)
-            search(weights, order, step, isSplit: isSplit, runs: middle..<middle + 1) { _, positions, indices, unions in
+            search(weights, step, isSplit: isSplit, runs: middle..<middle + 1) { _, positions, indices, unions in
                 let bits = IndexHistogram(indices, unions).bits(isSplit: isSplit)
                 var error = 0.0
                 for i in positions.indices {

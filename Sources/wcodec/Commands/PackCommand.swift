@@ -13,7 +13,7 @@ struct PackCommand: AsyncParsableCommand {
             Reads safetensors, PyTorch checkpoints (both also in shards, by their index), TorchScript, ONNX, GGUF, TensorFlow \
             Lite, Keras, HDF5, NumPy .npy and .npz, and raw float32. Biases, small tensors, integers and optimizer state are \
             kept exactly; everything else in the file stays as it is. Of a folder every file is carried along, and the model \
-            files in it are packed.
+            files in it are packed. Several models are packed together and restored to one folder.
 
             EXAMPLES
               wcodec pack model.safetensors
@@ -21,13 +21,15 @@ struct PackCommand: AsyncParsableCommand {
               wcodec pack model.pt --bits 4 --bits 'embed=6' --exclude 'head'
               wcodec pack model.pt --as video --codec hevc:qp=12
               wcodec pack downloaded-model/
+              wcodec pack step1.pt step2.pt step3.pt -o run.wcz --quantizer fixed
               wcodec pack model.pt --dry-run
             """)
 
     @Argument(
-        help: ArgumentHelp("The model file, the index of its shards, or a folder.", valueName: "model"),
-        completion: .file())
-    var model: String
+        help: ArgumentHelp(
+            "The model file, the index of its shards, or a folder; several are packed together, as the checkpoints of a run.",
+            valueName: "model"), completion: .file())
+    var models: [String]
 
     @Option(
         name: .customLong("as"),
@@ -74,6 +76,10 @@ struct PackCommand: AsyncParsableCommand {
         if rate.lossless, !mapping.bits.isEmpty {
             throw ValidationError("--lossless: expected without --bits, which says how much is lost")
         }
+        try rate.validate(mapping.range)
+        guard models.count == 1 || output != nil || dryRun else {
+            throw ValidationError("expected -o FILE for several models")
+        }
     }
 
     func run() async throws {
@@ -83,11 +89,11 @@ struct PackCommand: AsyncParsableCommand {
         options.threads = run.threads
         options.force = force
         try await reportingErrors {
-            try rate.apply(to: &options)
+            try rate.apply(to: &options, range: mapping.range)
             options.medium =
                 try medium?.medium ?? codec.map { try CodecRegistry.codec($0).description.medium } ?? .image
             options.choosesMedium = medium == .auto
-            let file = try ModelFiles.open(model, layout: mapping.layout)
+            let file = try ModelFiles.open(models, layout: mapping.layout)
             let packer = try Packer(file, options)
             if !run.quiet { for note in file.notes { printError(note) } }
             if dryRun { return try printPlan(packer) }
@@ -103,12 +109,15 @@ struct PackCommand: AsyncParsableCommand {
                 }
             }
             progress.clear()
-            if json { return try printJSON(ReportDocument(result.summary)) }
-            if !run.quiet { printResult(result, path) }
+            if json { return try printJSON(PackDocument(result)) }
+            guard !run.quiet else { return }
+            printResult(result, path)
+            printAdjustments(result.adjustments)
         }
     }
 
     private func defaultOutput(_ file: ModelFile) throws -> String {
+        let model = models[0]
         guard file.format == .directory else { return replacingExtension(model, with: "wcz") }
         // A folder's name has no extension: what follows a dot is part of it, as in "model-v1.5".
         guard let folder = folderPath(model) else {
@@ -130,6 +139,7 @@ struct PackCommand: AsyncParsableCommand {
 
     private func printResult(_ result: PackResult, _ path: String) {
         let summary = result.summary
+        let model = models.count == 1 ? models[0] : "\(models.count) models"
         print("\(printable(model)) (\(summary.sourceFormat)) -> \(printable(path))")
         let change = comparedSizes(result.originalBytes, result.packedBytes)
         print(

@@ -16,12 +16,18 @@ enum MediumChoice: String, ExpressibleByArgument, CaseIterable {
 struct RateOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "uniform: equal intervals. trellis: the least error for the bits, with 4 to 256 states. (default: uniform; trellis "
-                + "with a goal)", valueName: "name[:states=n]"))
+            "uniform: equal intervals. fixed, scaled: k * 2^s or k * f, with k of --bits bits. trellis: the least error for the "
+                + "bits, with 4 to 256 states. (default: uniform; trellis with a goal)", valueName: "name[:states=n]"))
     var quantizer: String?
 
     @Flag(help: "Every bit comes back, of float8 to float64: nothing is rounded.")
     var lossless = false
+
+    @Option(
+        help: ArgumentHelp(
+            "When s and f change from model to model: up, down or both, as up+down-step; -step for one step at a time, "
+                + "-distribution to go by it instead of the largest weight. (default: up+down)", valueName: "rules"))
+    var strategy: String?
 
     @Option(help: ArgumentHelp("How hard to try, 1 to 9: see docs/effort.md.", valueName: "n"))
     var effort = Effort.standard.level
@@ -54,21 +60,35 @@ struct RateOptions: ParsableArguments {
         if lossless, try quantizer != nil || goal() != nil {
             throw ValidationError("--lossless: expected without --quantizer and goals, which say how much is lost")
         }
+        _ = try fixedPoint()
         guard (1...9).contains(effort) else { throw ValidationError("--effort: expected 1 to 9, found \(effort)") }
     }
 
     /// Sets what these options say.
-    func apply(to options: inout PackOptions) throws {
+    ///
+    /// - Parameter range: what of a layer is to have a precision of its own.
+    func apply(to options: inout PackOptions, range: RangeChoice) throws {
         options.goal = try goal()
         let states = try trellisStates()
         let isTrellis = quantizer.map { $0.hasPrefix("trellis") } ?? (options.goal != nil)
         options.quantizer = lossless ? .exact : isTrellis ? .trellis : .uniform
+        if var choice = try fixedPoint() {
+            choice.scope = range.precision
+            options.quantizer = .fixedPoint(choice)
+        }
         options.effort = try Effort(effort, states: states)
         switch weightsBy {
         case nil: options.measure = .total
         case "size": options.measure = .size
         case .some(let path): options.measure = .importance(try importance(path))
         }
+    }
+
+    /// Whether the quantizer has what is to have a range or precision of its own.
+    func validate(_ range: RangeChoice) throws {
+        guard range.uniform == nil, try fixedPoint() == nil else { return }
+        throw ValidationError(
+            "--range \(range.defaultValueDescription): expected --quantizer fixed or scaled with it, found neither")
     }
 
     private func goal() throws -> Goal? {
@@ -103,21 +123,39 @@ struct RateOptions: ParsableArguments {
                 "expected one of --target-bpw, --target-size, --min-snr, --max-error and --quality, found \(goals.count)"
             )
         }
-        if !goals.isEmpty, quantizer == "uniform" {
-            throw ValidationError("--quantizer uniform: expected --bits to say how exact, found a goal")
+        if !goals.isEmpty, let quantizer, !quantizer.hasPrefix("trellis") {
+            throw ValidationError("--quantizer \(quantizer): expected --bits to say how exact, found a goal")
         }
         return goals.first
     }
 
+    /// The settings of a fixed-point quantizer; `nil` for another.
+    private func fixedPoint() throws -> FixedPointChoice? {
+        let kinds = ["fixed": PrecisionKind.exponent, "scaled": .scale]
+        guard let kind = quantizer.flatMap({ kinds[$0] }) else {
+            guard strategy == nil else {
+                throw ValidationError("--strategy: expected --quantizer fixed or scaled with it, found neither")
+            }
+            return nil
+        }
+        let name = strategy ?? "up+down"
+        guard let strategy = AdjustmentStrategy(name) else {
+            throw ValidationError(
+                "--strategy: expected up, down or both with '+', each with -step, -distribution or -distribution-step, "
+                    + "found '\(name)'")
+        }
+        return FixedPointChoice(kind, strategy: strategy)
+    }
+
     private func trellisStates() throws -> Int? {
-        guard let quantizer, quantizer != "uniform", quantizer != "trellis" else { return nil }
+        guard let quantizer, !["uniform", "fixed", "scaled", "trellis"].contains(quantizer) else { return nil }
         let parts = quantizer.split(separator: "=", maxSplits: 1)
         guard parts.count == 2, parts[0] == "trellis:states", let states = Int(parts[1]),
             Trellis.stateCounts.contains(states)
         else {
             let known = Trellis.stateCounts.map(String.init).joined(separator: ", ")
             throw ValidationError(
-                "--quantizer: expected uniform, trellis or trellis:states=n with n one of \(known), found '\(quantizer)'"
+                "--quantizer: expected uniform, fixed, scaled, trellis or trellis:states=n with n one of \(known), found '\(quantizer)'"
             )
         }
         return states
