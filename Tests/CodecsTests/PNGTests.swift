@@ -41,6 +41,41 @@ import Testing
         }
     }
 
+    @Test("blocks that end where another code pays are exact, and smaller", arguments: [1, 2, 4, 8, 12])
+    func blocksByCost(bits: Int) throws {
+        let codec = try CodecRegistry.codec("png:blocks=best")
+        for (width, height) in [(1, 1), (1, 9), (9, 1), (64, 33), (500, 300)] {
+            let frames = try Frames.weights(width, height, bits: bits)
+            let file = try frames.encode(codec)
+            #expect(try frames.decode(file, codec) == frames)
+            #expect(file.count <= (try frames.encode(CodecRegistry.codec("png"))).count)
+        }
+    }
+
+    @Test("blocks that are constant, random or change hold what they were given")
+    func blocksOfAllKinds() throws {
+        let codec = try CodecRegistry.codec("png:blocks=best")
+        var state: UInt32 = 1
+        func random() -> UInt8 {
+            state = state &* 1_664_525 &+ 1_013_904_223
+            return UInt8(truncatingIfNeeded: state >> 24)
+        }
+        // A width of 18 times 1,000 samples; 300 equal ones are runs of more than one match.
+        let pictures: [[UInt8]] = [
+            [UInt8](repeating: 7, count: 18_000), (0..<18_000).map { _ in random() },
+            (0..<18_000).map { $0 / 6000 == 1 ? random() : random() & 3 },
+            (0..<18_000).map { $0 / 300 % 2 == 0 ? UInt8($0 / 600) : random() & 7 },
+        ]
+        for (picture, limit) in zip(pictures, [110, 18_200, 10_700, 4500]) {
+            let format = try FrameFormat(width: 1000, height: 18, bitDepth: 8)
+            let file = try codec.encode(format, count: 1) { _, buffer in buffer.copyBytes(from: picture) }
+            #expect(file.count < limit)
+            var decoded: [UInt8] = []
+            try file.withUnsafeBytes { try codec.decode($0, format, count: 1) { _, frame in decoded = Array(frame) } }
+            #expect(decoded == picture)
+        }
+    }
+
     @Test(arguments: [(1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (8, 8), (9, 16), (16, 16)])
     func fileHasTheSmallestDepthThatHoldsTheBins(bits: Int, depth: Int) throws {
         let frames = try Frames.weights(20, 10, bits: bits)

@@ -22,14 +22,17 @@ struct PNGCodec: MediaCodec {
             CodecParameter(
                 name: "blocks",
                 meaning:
-                    "where deflate's blocks end: after 32,767 symbols, or also after rows where frequencies change",
-                values: .choice(["full", "rows"]), defaultValue: "full"),
+                    "where deflate's blocks end: after 32,767 symbols; also after rows where frequencies change; or, with "
+                    + "strategy huffman and filter none, wherever another code pays, however long they get",
+                values: .choice(["full", "rows", "best"]), defaultValue: "full"),
         ],
         unavailable: { nil },
         make: { (settings) throws(CodecError) in PNGCodec(settings: settings) })
 
     private let settings: CodecSettings
     private let effort: wc_png_effort
+    /// Whether deflate's blocks are chosen by cost, and not by zlib.
+    private let choosesBlocks: Bool
 
     private init(settings: CodecSettings) {
         self.settings = settings
@@ -51,6 +54,9 @@ struct PNGCodec: MediaCodec {
             }
         effort = wc_png_effort(
             strategy: strategy, filters: filters, level: Int32(settings.integer("level") ?? 9))
+        choosesBlocks =
+            settings.text("blocks") == "best" && settings.text("strategy") == "huffman" && effort.level > 0
+            && filters == wc_png_filter_none
     }
 
     var description: CodecDescription {
@@ -72,6 +78,13 @@ struct PNGCodec: MediaCodec {
         for index in 0..<count { try fillFrame(index, format, stack.frame(index), fill) }
         var file = wc_bytes()
         var message = wc_message()
+        guard !choosesBlocks else {
+            guard wc_png_encode_blocks(stack.samples.baseAddress, picture.png, &file) else {
+                throw .encodingFailed(codec: settings.codec, reason: "out of memory")
+            }
+            defer { wc_bytes_free(&file) }
+            return [UInt8](UnsafeBufferPointer(start: file.data, count: file.size))
+        }
         let isEncoded = blockEnds(UnsafeRawBufferPointer(stack.samples), picture).withUnsafeBufferPointer { ends in
             wc_png_encode(
                 stack.samples.baseAddress, picture.png, effort,

@@ -145,6 +145,7 @@ extension Manifest.LayerQuantizer {
     fileprivate var title: String {
         switch name {
         case "trellis": states == 1 ? "entropy-constrained scalar" : "trellis of \(states ?? 0) states"
+        case "exact": "none, bit-exact"
         case "uniform": "uniform, range by \(range ?? ""), reconstructed at bin \(reconstruct ?? "")s"
         case "fixed": "fixed point, an exponent by \(range ?? "")"
         case "scaled": "fixed point, a scale by \(range ?? "")"

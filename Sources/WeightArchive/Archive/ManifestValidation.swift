@@ -116,7 +116,7 @@ struct ValidManifest: Sendable {
         // The type of a tensor that stays in the skeleton may be unknown: nobody reads its elements.
         let isInSkeleton = tensor.inSkeleton == true
         let isKnown =
-            tensor.packed != nil ? dtype.isPackableFloat && !isInSkeleton : isInSkeleton || dtype.bitWidth != nil
+            tensor.packed != nil ? dtype.isExactlyPackable && !isInSkeleton : isInSkeleton || dtype.bitWidth != nil
         guard isKnown, tensor.at.count == 2, files.indices.contains(tensor.at[0]),
             (0...files[tensor.at[0]].size).contains(tensor.at[1])
         else { throw error("\(tensor.dtype) at \(tensor.at)") }
@@ -304,8 +304,10 @@ extension ValidManifest {
                 streamsOfPlanes.append(streams)
                 stream += plane.streams
             }
-            guard let weights = elementCount(tensor.shape), weights <= capacity else {
-                throw damaged("tensor \(tensor.name)", "at most \(capacity) weights", "shape \(tensor.shape)")
+            // Eight signs are a sample.
+            let (most, overflow) = capacity.multipliedReportingOverflow(by: described.quantizer.name == "exact" ? 8 : 1)
+            guard !overflow, let weights = elementCount(tensor.shape), weights <= most else {
+                throw damaged("tensor \(tensor.name)", "at most \(most) weights", "shape \(tensor.shape)")
             }
             do {
                 let geometry = try geometry(of: packed, tensor)

@@ -106,8 +106,9 @@ public struct PackedModel: Sendable {
         guard let planes = valid.manifest.tensors[layer.tensor].packed?.planes else {
             throw ArchiveError.layer(tensor: layer.name, reason: "\(path): expected planes, found none")
         }
+        let dtype = DType(rawValue: valid.manifest.tensors[layer.tensor].dtype)
         return try withParameters(of: layer.tensor) { bytes throws(MapperError) in
-            try layerCodebook(planes.quantizer, bytes, layer.geometry, bits: layer.planes[0].bits)
+            try layerCodebook(planes.quantizer, bytes, layer.geometry, dtype, bits: layer.planes[0].bits)
         }
     }
 

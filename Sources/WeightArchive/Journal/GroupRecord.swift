@@ -1,4 +1,5 @@
 import FoundationEssentials
+import ModelFiles
 import WeightMapper
 
 /// What is known of a stream group when it is packed, beside its streams: all that the manifest will say of it.
@@ -67,21 +68,21 @@ struct GroupRecord: Codable, Sendable {
             try planes?.map {
                 try PlacedPlane(
                     $0.plane, $0.codec, tensor: job.tensor, name: job.name, layer: job.geometry,
-                    capacity: 2 * job.geometry.count)
+                    capacity: 16 * job.geometry.count)
             }
         }
 
         /// `nil` when the figures are none that packing gives.
         var statistics: LayerStatistics? {
             let values = figures.map { Double(bitPattern: $0) }
-            guard values.count == 4, values.allSatisfy({ $0 >= 0 }), values[0] <= 16 else { return nil }
+            guard values.count == 4, values.allSatisfy({ $0 >= 0 }), values[0] <= 64 else { return nil }
             return LayerStatistics(
                 entropy: values[0], variance: values[1], meanSquaredError: values[2], maximumError: values[3])
         }
     }
 
     /// Whether the record can be that of a unit: it was read from a file that may hold anything.
-    func describes(_ unit: PackUnit, _ options: PackOptions) -> Bool {
+    func describes(_ unit: PackUnit, _ tensors: [SelectedTensor], _ options: PackOptions) -> Bool {
         guard layers.count == unit.tensors.count,
             layers.allSatisfy({ layer in
                 layer.statistics != nil && layer.crc <= UInt32.max && layer.hash.utf8.count == 32
@@ -103,7 +104,8 @@ struct GroupRecord: Codable, Sendable {
                 planes.reduce(0, { $0 + $1.group.framesOfStreams.count }) == streams.count
             else { return false }
             let codebook = try? layerCodebook(
-                quantizer, Array(layers[0].parameters).span, job.geometry, bits: first.bits)
+                quantizer, Array(layers[0].parameters).span, job.geometry, tensors[job.tensor].record.dtype,
+                bits: first.bits)
             return codebook != nil
         }
     }

@@ -35,7 +35,7 @@ extension Packer {
             throw ArchiveError.layer(tensor: job.name, reason: error.description)
         }
         var best: (planes: [PlacedPlane], samples: [Plane.Samples], streams: [[[UInt8]]], size: Int)?
-        for codec in job.codecs {
+        for codec in try codecs(for: quantized, job) {
             var placed: [PlacedPlane] = []
             var samples: [Plane.Samples] = []
             var streams: [[[UInt8]]] = []
@@ -82,6 +82,15 @@ extension Packer {
         return (record, streams)
     }
 
+    /// The codecs to try for a layer: those of the job, and where bytes repeat one that looks for repetition.
+    private func codecs(for layer: QuantizedLayer, _ job: LayerJob) throws -> [any MediaCodec] {
+        guard job.quantizer == .exact, options.codec == nil, case .bins(let plane, _) = layer,
+            case .narrow(let run) = plane.samples, mayRepeat(run),
+            job.codecs.contains(where: { $0.description.name == "png" })
+        else { return job.codecs }
+        return job.codecs + [try CodecRegistry.codec("png:strategy=default")]
+    }
+
     /// Restores a layer as unpacking will, and compares it with the original.
     private func measure(
         _ tensor: TensorRecord, _ job: LayerJob, _ planes: [Plane], _ codebook: any LayerCodebook
@@ -93,6 +102,9 @@ extension Packer {
             try codebook.restore(planes, job.geometry, tensor.dtype, into: bytes)
         } catch {
             throw ArchiveError.layer(tensor: job.name, reason: error.description)
+        }
+        guard job.quantizer != .exact else {
+            return try measureExact(tensor, job, planes, UnsafeRawBufferPointer(bytes))
         }
         let meter =
             tensor.dtype == .f64
@@ -190,6 +202,15 @@ extension Packer {
                 states: effort.states, step: step, lambda: effort.lambda, rates: rates, passes: effort.passes,
                 sortsWeights: effort.sortsWeights)
             return .trellis(try quantizer.quantize(weights, job.geometry))
+        case .exact:
+            guard let format = FloatFormat(rawValue: tensor.dtype.rawValue) else {
+                throw .parameters(expected: "a floating-point type", found: tensor.dtype.rawValue)
+            }
+            let (codebook, run) = model.withBytes(of: tensor.extent) {
+                ExactCodebook.split($0, format: format, columnCount: job.geometry.rowLength)
+            }
+            return .bins(
+                Plane(bits: 8, shape: .strip(run.count), samples: .narrow(run)), ExactLayerCodebook(codebook: codebook))
         case .bounded(let error, let effort):
             let quantizer = try TrellisQuantizer(
                 states: 1, step: error * scale, lambda: 0, sortsWeights: effort.sortsWeights)

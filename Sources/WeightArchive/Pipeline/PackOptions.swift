@@ -17,6 +17,8 @@ public enum QuantizerChoice: Sendable, Hashable {
     case fixedPoint(FixedPointChoice)
     /// Entropy-constrained trellis-coded quantization: the least error for the bits.
     case trellis
+    /// None: every bit comes back.
+    case exact
 }
 
 /// What packing aims at.
@@ -102,6 +104,7 @@ public struct PackOptions: Sendable {
         if let codec { return [try CodecRegistry.codec(codec)] }
         return try (choosesMedium ? [.image, .video, .audio] : [medium]).map { medium throws(CodecError) in
             switch medium {
+            case .image where quantizer == .exact: try CodecRegistry.codec("png:blocks=best")
             // Weights are sorted by scale where that pays.
             case .image: try CodecRegistry.codec("png:strategy=rle,blocks=rows")
             case .video, .audio: try CodecRegistry.defaultCodec(for: medium, bitDepth: bitDepth)
@@ -123,9 +126,10 @@ public struct PackOptions: Sendable {
         if case .fixedPoint = quantizer, bits == 1 || bitsByName.contains(where: { $0.bits == 1 }) {
             throw ArchiveError.option("--bits: expected 2 to 16 bits for signed numbers, found 1")
         }
-        if choosesSteps, let description, !description.isLossless {
+        if choosesSteps || quantizer == .exact, let description, !description.isLossless {
+            let reason = choosesSteps ? "a trellis" : "--lossless"
             throw ArchiveError.option(
-                "codec \(description.name): expected a lossless one, which a trellis needs, found a lossy one")
+                "codec \(description.name): expected a lossless one, which \(reason) needs, found a lossy one")
         }
     }
 }

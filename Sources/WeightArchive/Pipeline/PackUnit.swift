@@ -55,6 +55,8 @@ enum LayerQuantizer: Hashable, Sendable {
     case trellis(step: Float, Effort)
     /// Equal steps as wide as no error exceeds this.
     case bounded(error: Float, Effort)
+    /// None: every bit comes back.
+    case exact
 }
 
 /// The units that were planned, with those that are packed.

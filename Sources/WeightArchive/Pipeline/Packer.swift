@@ -39,7 +39,7 @@ public struct Packer: Sendable {
             throw ArchiveError.io(path: model.path, reason: "file name \(name): expected \(expected)")
         }
         var tensors = try select(model, options)
-        if options.nonFinite == .exact {
+        if options.nonFinite == .exact, options.quantizer != .exact {
             for i in tensors.indices where tensors[i].kept == nil && !isFiniteThroughout(tensors[i].record, model) {
                 tensors[i].kept = .nonfinite
                 tensors[i].geometry = nil
@@ -93,7 +93,8 @@ public struct Packer: Sendable {
             PlannedTensor(
                 name: tensor.record.name, dtype: tensor.record.dtype.rawValue, shape: tensor.record.shape,
                 bytes: tensor.record.extent.length, kept: tensor.kept, kind: tensor.geometry?.kind,
-                bits: tensor.kept == nil && !options.choosesSteps ? tensor.bits : nil, codec: places[index]?.codec,
+                bits: tensor.kept == nil && !options.choosesSteps && options.quantizer != .exact ? tensor.bits : nil,
+                codec: places[index]?.codec,
                 frames: places[index]?.frames)
         }
     }

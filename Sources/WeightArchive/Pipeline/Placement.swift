@@ -105,7 +105,9 @@ func units(
         guard let geometry = tensor.geometry else { continue }
         do {
             let quantizer: LayerQuantizer =
-                if case .maximumError(let error) = options.goal {
+                if options.quantizer == .exact {
+                    .exact
+                } else if case .maximumError(let error) = options.goal {
                     .bounded(error: Float(error), options.effort)
                 } else if options.choosesSteps {
                     .trellis(step: steps[index] ?? 1, options.effort)

@@ -22,7 +22,8 @@ extension Packer {
             units.indices.map { (try identity(of: units[$0]), $0) }, uniquingKeysWith: { $1 })
         for entry in try journal.entries() {
             // The last record of a group is of the weights that were seen last.
-            guard let index = indices[entry.record.identity], entry.record.describes(units[index], options) else {
+            guard let index = indices[entry.record.identity], entry.record.describes(units[index], tensors, options)
+            else {
                 continue
             }
             finished.entries[index] = entry

@@ -37,6 +37,8 @@ struct SelectedTensor: Sendable {
 
 /// Elements below which a tensor costs more to describe than packing saves.
 let smallestPacked = 1024
+/// Elements below which a vector that is to come back bit for bit costs more as planes than deflated.
+let smallestVector = 4096
 
 /// Decides for each tensor of a model whether it is packed, as what and with how many bits.
 ///
@@ -70,19 +72,21 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
                 .view
             } else if record.dtype.isBlockQuantized {
                 .quantized
-            } else if !record.dtype.isPackableFloat {
+            } else if options.quantizer == .exact ? !record.dtype.isExactlyPackable : !record.dtype.isPackableFloat {
                 .type
             } else if record.count == 0 {
                 .small
-            } else if !record.isPackable {
+            } else if record.memoryOrder == nil {
                 .view
             } else if exclude.contains(where: matches) {
                 .excluded
             } else if include.contains(where: matches) {
                 nil
-            } else if isOptimizerState(record.name) {
+            } else if options.quantizer != .exact, isOptimizerState(record.name) {
                 .optimizer
-            } else if isVector(record), model.format != .raw || model.tensors.count > 1 {
+            } else if options.quantizer == .exact ? record.count < smallestVector : true, isVector(record),
+                model.format != .raw || model.tensors.count > 1
+            {
                 .vector
             } else if record.count < smallestPacked {
                 .small
@@ -101,7 +105,9 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
             } catch {
                 throw .layer(tensor: record.name, reason: error.description)
             }
-            tensor.bits = bits.last { matches($0.0) }?.1 ?? options.bits ?? defaultBits(tensor, model, options)
+            tensor.bits =
+                options.quantizer == .exact
+                ? 8 : bits.last { matches($0.0) }?.1 ?? options.bits ?? defaultBits(tensor, model, options)
         }
         selected.append(tensor)
     }

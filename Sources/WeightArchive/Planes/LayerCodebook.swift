@@ -19,9 +19,15 @@ protocol LayerCodebook: Sendable {
 ///
 /// - Throws: `MapperError` for a quantizer that is not known and parameters that do not fit.
 func layerCodebook(
-    _ record: Manifest.LayerQuantizer, _ parameters: Span<UInt8>, _ layer: LayerGeometry, bits: Int
+    _ record: Manifest.LayerQuantizer, _ parameters: Span<UInt8>, _ layer: LayerGeometry, _ dtype: DType, bits: Int
 ) throws(MapperError) -> any LayerCodebook {
     switch record.name {
+    case "exact":
+        guard let format = FloatFormat(rawValue: dtype.rawValue) else {
+            throw .parameters(expected: "a floating-point type", found: dtype.rawValue)
+        }
+        let bytes = parameters.withUnsafeBufferPointer { Array($0) }
+        return ExactLayerCodebook(codebook: try ExactCodebook(bytes, format: format, count: layer.count))
     case "trellis":
         let sorting = record.sorted.flatMap(TrellisCodebook.Sorting.init)
         let centers = record.centers.flatMap(WeightCenters.Axis.init)
@@ -42,7 +48,7 @@ func layerCodebook(
     case "fixed", "scaled":
         return try FixedPointLayerCodebook(record, parameters, layer, bits: bits)
     default:
-        throw .parameters(expected: "a quantizer uniform, fixed, scaled or trellis", found: record.name)
+        throw .parameters(expected: "a quantizer uniform, fixed, scaled, trellis or exact", found: record.name)
     }
 }
 

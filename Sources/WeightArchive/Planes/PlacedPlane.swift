@@ -21,7 +21,7 @@ struct PlacedPlane: Sendable {
     ) throws {
         let geometry = try shape.geometry(of: layer)
         let medium = codec.description.medium
-        let placement = try Placement(geometry, medium, block: block)
+        let placement = try Placement(geometry, medium, block: block ?? shape.frameBlock(of: geometry))
         let size = placement.frameSize
         let frames = placement.frameCount
         let isOneStream = frames <= codec.description.maximumCount
@@ -47,9 +47,10 @@ struct PlacedPlane: Sendable {
         case ("layer", nil): shape = .layer
         case ("channels", nil): shape = .channels
         case ("run", .some(let count)) where 1 <= count && count <= capacity: shape = .run(count)
+        case ("strip", .some(let count)) where 1 <= count && count <= capacity: shape = .strip(count)
         default:
             throw MapperError.parameters(
-                expected: "a plane as layer, channels, or run of 1 to \(capacity) samples",
+                expected: "a plane as layer, channels, or run or strip of 1 to \(capacity) samples",
                 found: "\(plane.shape), \(plane.count.map(String.init) ?? "none")")
         }
         guard (1...16).contains(plane.bits) else { throw MapperError.bits(plane.bits) }
@@ -66,6 +67,7 @@ struct PlacedPlane: Sendable {
         case .layer: break
         case .channels: name = "channels"
         case .run(let length): (name, count) = ("run", length)
+        case .strip(let length): (name, count) = ("strip", length)
         }
         if group.codec.description.medium == .video, case .pictures(let tiling) = group.layers[0].placement {
             block = [tiling.block.bfin, tiling.block.bfout, tiling.block.bx, tiling.block.by]

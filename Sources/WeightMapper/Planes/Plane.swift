@@ -12,6 +12,8 @@ public struct Plane: Sendable {
         case channels
         /// So many in a row, folded to a near-square picture.
         case run(Int)
+        /// So many in a row, folded to a picture as wide as 8,192 samples, where few rows matter more than a look.
+        case strip(Int)
 
         /// The geometry by which samples become pictures.
         ///
@@ -21,9 +23,14 @@ public struct Plane: Sendable {
             case .layer: layer
             case .channels: layer.channelsFirst
             case .run(let count): try .folded(count: count)
+            case .strip(let count): try .strip(count: count)
             }
         }
     }
+
+    /// Samples of a frame into which a strip is cut for a video: enough for a code of their own, few enough that most frames
+    /// hold what is alike.
+    static let stripFrame = 1 << 16
 
     /// The samples: one byte each up to 8 bits, two above.
     public enum Samples: Sendable, Equatable {
@@ -64,5 +71,15 @@ extension Plane {
         }
         let total = Double(samples.count)
         return counts.reduce(0) { $1 == 0 ? $0 : $0 - Double($1) * log2(Double($1) / total) }
+    }
+}
+
+extension Plane.Shape {
+    /// The block that fills a video's frame; `nil` for the default.
+    public func frameBlock(of geometry: LayerGeometry) -> BlockShape? {
+        guard case .strip = self else { return nil }
+        let whole = BlockShape(whole: geometry)
+        let rows = max(Plane.stripFrame / whole.bfin, 1)
+        return BlockShape(bfin: whole.bfin, bfout: min(rows, whole.bfout))
     }
 }

@@ -73,6 +73,9 @@ struct PackCommand: AsyncParsableCommand {
 
     func validate() throws {
         _ = try block.map(parseBlock)
+        if rate.lossless, !mapping.bits.isEmpty {
+            throw ValidationError("--lossless: expected without --bits, which says how much is lost")
+        }
         try rate.validate(mapping.range)
         guard models.count == 1 || output != nil || dryRun else {
             throw ValidationError("expected -o FILE for several models")
@@ -188,8 +191,10 @@ func packedLine(_ summary: ArchiveSummary) -> String {
     let weights = summary.weights
     guard weights > 0 else { return "no tensor qualified for packing; all are kept exactly" }
     let bits = summary.layerPackedBytes * 8
+    let isExact = summary.layers.allSatisfy { $0.statistics.maximumError == 0 }
+    let quality = isExact ? "bit-exact" : "SNR \(fixed(summary.signalToNoise, 1)) dB"
     return "\(count(summary.layers.count, "layer")), \(grouped(weights)) weights as \(summary.medium): "
-        + "\(fixed(Double(bits) / Double(weights), 2)) bits per weight, SNR \(fixed(summary.signalToNoise, 1)) dB"
+        + "\(fixed(Double(bits) / Double(weights), 2)) bits per weight, \(quality)"
 }
 
 /// What was kept exactly, in one line; `nil` when nothing was.

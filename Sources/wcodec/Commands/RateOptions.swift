@@ -20,6 +20,9 @@ struct RateOptions: ParsableArguments {
                 + "bits, with 4 to 256 states. (default: uniform; trellis with a goal)", valueName: "name[:states=n]"))
     var quantizer: String?
 
+    @Flag(help: "Every bit comes back, of float8 to float64: nothing is rounded.")
+    var lossless = false
+
     @Option(
         help: ArgumentHelp(
             "When s and f change from model to model: up, down or both, as up+down-step; -step for one step at a time, "
@@ -54,6 +57,9 @@ struct RateOptions: ParsableArguments {
     func validate() throws {
         _ = try goal()
         _ = try trellisStates()
+        if lossless, try quantizer != nil || goal() != nil {
+            throw ValidationError("--lossless: expected without --quantizer and goals, which say how much is lost")
+        }
         _ = try fixedPoint()
         guard (1...9).contains(effort) else { throw ValidationError("--effort: expected 1 to 9, found \(effort)") }
     }
@@ -65,7 +71,7 @@ struct RateOptions: ParsableArguments {
         options.goal = try goal()
         let states = try trellisStates()
         let isTrellis = quantizer.map { $0.hasPrefix("trellis") } ?? (options.goal != nil)
-        options.quantizer = isTrellis ? .trellis : .uniform
+        options.quantizer = lossless ? .exact : isTrellis ? .trellis : .uniform
         if var choice = try fixedPoint() {
             choice.scope = range.precision
             options.quantizer = .fixedPoint(choice)

@@ -1,0 +1,147 @@
+/// How the words of a tensor lie in a run of bytes, bit by bit: all that gives them back from the run.
+///
+/// A word is a sign, a *high* part of up to 15 bits below it (the exponent and some upper bits of the mantissa) and *low* bits.
+/// In trained weights the sign and the low bits are nearly random and worth no coding; the high part is not, and becomes one
+/// byte, its *symbol*, for a Huffman code to shorten. Joining the mantissa's upper bits to the exponent pays since the density
+/// of weights falls within a binade too; powers of two that a row or column has in common are taken out of it; and what
+/// remains of such a scale orders the symbols, so that near ones in the run have like statistics.
+///
+/// The run holds, one after the other, each unless it is constant:
+/// 1. the symbols, in the order that `ScaleCodes` says;
+/// 2. the low bits from `zeroBits` on, in memory order: sections of 8 bits, then of 4, 2 and 1 as needed, the latter packed;
+/// 3. the signs, packed, in memory order;
+/// 4. the high parts that have no symbol, 16 bits each, in memory order.
+struct BitPlanes: Hashable, Sendable {
+    /// Number of words.
+    let count: Int
+    /// Bits of a word: 8, 16, 32 or 64.
+    let wordBits: Int
+    /// Bits below the high part.
+    let lowBits: Int
+    /// Lowest bits, which are 0 in every word.
+    let zeroBits: Int
+    /// A binade is 2^stepBits steps of the high part.
+    let stepBits: Int
+    /// The high part that has symbol 0.
+    let base: UInt16
+    /// High parts without symbol.
+    let escapeCount: Int
+    /// Scales of rows and columns.
+    let scales: ScaleCodes
+    /// Value of each section that is constant, `nil` of those in the run: symbols, low bits from the lowest on, signs.
+    let constants: [UInt8?]
+
+    /// Symbol of words whose high part is 0, whatever their scale.
+    static let zeroSymbol: UInt8 = 128
+    /// Symbol of words whose high part is at the end of the run.
+    static let escapeSymbol: UInt8 = 127
+    /// Symbols count steps from `base`: from -`reach` to `reach` - 1.
+    static let reach = 127
+
+    /// One section of the run.
+    struct Section: Hashable {
+        /// Bits of a number: 8, 4, 2 or 1.
+        let width: Int
+        /// Lowest of its bits in a word; that of the high part for symbols.
+        let shift: Int
+        /// First byte in the run; `nil` for a constant one.
+        let start: Int?
+        /// The number that all words have, where they have one.
+        let constant: UInt8
+    }
+
+    /// Symbols, low bits and signs.
+    let sections: [Section]
+    /// Bytes of the run.
+    let runCount: Int
+
+    /// - Precondition: the numbers are within the ranges that `init(parsing:count:format:)` checks.
+    init(
+        count: Int, wordBits: Int, lowBits: Int, zeroBits: Int, stepBits: Int, base: UInt16, escapeCount: Int,
+        scales: ScaleCodes, constants: [UInt8?]
+    ) {
+        self.count = count
+        self.wordBits = wordBits
+        self.lowBits = lowBits
+        self.zeroBits = zeroBits
+        self.stepBits = stepBits
+        self.base = base
+        self.escapeCount = escapeCount
+        self.scales = scales
+        self.constants = constants
+        let widths = Self.widths(wordBits: wordBits, lowBits: lowBits, zeroBits: zeroBits)
+        precondition(widths.count == constants.count)
+        var sections: [Section] = []
+        var start = 0
+        for (place, constant) in zip(widths, constants) {
+            sections.append(
+                Section(
+                    width: place.width, shift: place.shift, start: constant == nil ? start : nil,
+                    constant: constant ?? 0))
+            start += constant == nil ? packedSize(count, width: place.width) : 0
+        }
+        self.sections = sections
+        runCount = start + 2 * escapeCount
+    }
+
+    /// Width and place of each section.
+    static func widths(wordBits: Int, lowBits: Int, zeroBits: Int) -> [(width: Int, shift: Int)] {
+        var places = [(8, lowBits)]
+        var shift = zeroBits
+        while shift < lowBits {
+            let width = [8, 4, 2, 1].first { $0 <= lowBits - shift } ?? 1
+            places.append((width, shift))
+            shift += width
+        }
+        return places + [(1, wordBits - 1)]
+    }
+
+    /// The high part's bits.
+    var highMask: UInt16 { UInt16(1 << (wordBits - 1 - lowBits) - 1) }
+}
+
+// MARK: - Storage
+
+extension BitPlanes {
+    /// The bytes that a packed file stores.
+    var serialized: [UInt8] {
+        var bytes = [UInt8(lowBits), UInt8(zeroBits), UInt8(stepBits)]
+        bytes.append(number: Int(base))
+        bytes.append(number: escapeCount)
+        bytes += constants.map { $0 == nil ? 0 : 1 }
+        bytes += constants.compactMap { $0 }
+        return bytes + scales.serialized
+    }
+
+    /// Reads what `serialized` wrote, from the front of `bytes`.
+    ///
+    /// - Parameters:
+    ///   - count: words of the tensor.
+    ///   - wordBits: bits of each: 8, 16, 32 or 64.
+    /// - Throws: `MapperError.parameters` for numbers out of range, or when bytes are missing.
+    init(parsing bytes: inout ParameterReader, count: Int, wordBits: Int) throws(MapperError) {
+        let lowBits = try bytes.number("low bits", in: max(wordBits - 16, 0)...wordBits - 1)
+        let zeroBits = try bytes.number("zero bits", in: 0...lowBits)
+        let stepBits = try bytes.number("bits of a step", in: 0...7)
+        let base = try bytes.number("a base", in: 0...0xffff)
+        let escapeCount = try bytes.number("weights without symbol", in: 0...count)
+        let widths = Self.widths(wordBits: wordBits, lowBits: lowBits, zeroBits: zeroBits)
+        var isConstant: [Bool] = []
+        for _ in widths { isConstant.append(try bytes.number("a section's kind", in: 0...1) == 1) }
+        var constants: [UInt8?] = []
+        for (place, isConstant) in zip(widths, isConstant) {
+            let constant = isConstant ? try bytes.bytes(1)[0] : nil
+            guard Int(constant ?? 0) < 1 << place.width else {
+                throw .parameters(expected: "a constant of \(place.width) bits", found: "\(constant ?? 0)")
+            }
+            constants.append(constant)
+        }
+        guard constants.contains(where: { $0 == nil }) else {
+            throw .parameters(expected: "a section that is stored", found: "none")
+        }
+        let scales = try ScaleCodes(parsing: &bytes, count: count)
+        self.init(
+            count: count, wordBits: wordBits, lowBits: lowBits, zeroBits: zeroBits, stepBits: stepBits,
+            base: UInt16(base), escapeCount: escapeCount, scales: scales, constants: constants)
+    }
+}
