@@ -4,8 +4,8 @@
     python decode.py PACKED.wcz OUT
 
 OUT is the model's file, or the folder for a model of several files; it must not exist. Section numbers are those of
-format.md. Needs numpy, Pillow, PyAV and soundfile, and h5py for compressed HDF5 files; hashes are checked when xxhash is
-installed too. This decoder is short
+format.md. Needs numpy, Pillow, PyAV and soundfile, h5py for compressed HDF5 files and imagecodecs for JPEG XL; hashes are checked
+when xxhash is installed too. This decoder is short
 rather than fast or thrifty: it holds a model's files in memory.
 """
 
@@ -82,6 +82,16 @@ def read_png(data, stream):
     return split_frames(samples.astype(np.uint16) >> (depth - stream["bits"]), stream)
 
 
+def read_jxl(data, stream, parameters):
+    import imagecodecs
+
+    n = stream["bits"]
+    samples = imagecodecs.jpegxl_decode(data).astype(np.int64)
+    center = int(parameters.get("center", 1 << n - 1))
+    bins = center + np.where(samples % 2 == 0, samples // 2, -(samples + 1) // 2)
+    return split_frames((bins % (1 << n)).astype(np.uint16), stream)
+
+
 def read_video(data, stream, codec, is_lossless):
     import av
 
@@ -124,9 +134,12 @@ def read_audio(data, stream, codec, is_lossless):
 def read_stream(data, stream):
     check_hash(data, stream["hash"], stream["entry"])
     codec, *parameters = re.split("[:,]", stream["codec"])
-    is_lossless = not any(parameter.startswith("qp=") for parameter in parameters)
+    parameters = dict(parameter.split("=") for parameter in parameters)
+    is_lossless = "qp" not in parameters
     if codec == "png":
         frames = read_png(data, stream)
+    elif codec == "jxl":
+        frames = read_jxl(data, stream, parameters)
     elif codec in ("utvideo", "ffv1", "h264", "hevc", "av1", "vp9"):
         frames = read_video(data, stream, codec, is_lossless)
     elif codec in ("flac", "wav", "vorbis", "opus", "mp3"):

@@ -34,7 +34,7 @@ import Testing
         let names = entries.map(\.description.name)
         #expect(
             names == [
-                "png", "utvideo", "ffv1", "h264", "hevc", "av1", "vp9", "flac", "wav", "vorbis", "opus", "mp3",
+                "png", "jxl", "utvideo", "ffv1", "h264", "hevc", "av1", "vp9", "flac", "wav", "vorbis", "opus", "mp3",
             ])
         for entry in entries {
             #expect(!entry.description.summary.isEmpty)
@@ -42,7 +42,7 @@ import Testing
             let gpl = entry.description.licenseNote?.contains("GPL") ?? false
             #expect(gpl == ["h264", "hevc"].contains(entry.description.name))
         }
-        for name in ["png", "utvideo", "ffv1", "flac", "wav"] { #expect(Available.names.contains(name)) }
+        for name in ["png", "jxl", "utvideo", "ffv1", "flac", "wav"] { #expect(Available.names.contains(name)) }
     }
 
     /// A codec that the libraries lack is named as such, and still listed.

@@ -16,6 +16,7 @@ struct StreamDecoderTests {
 
     static let images = [1, 2, 4, 7, 8, 12, 16].flatMap { bits in
         [Case(codec: "png", bits: bits, frames: 3), Case(codec: "png", bits: bits, width: 1, height: 1, frames: 2)]
+            + [Case(codec: "jxl", bits: bits), Case(codec: "jxl:effort=1,center=1", bits: bits, frames: 2)]
     }
 
     @Test(arguments: [images]) func pythonReadsTheSameSamples(_ cases: [Case]) throws {
