@@ -92,10 +92,10 @@ def read_jxl(data, stream, parameters):
     return split_frames((bins % (1 << n)).astype(np.uint16), stream)
 
 
-def read_video(data, stream, codec, is_lossless):
+def read_video(data, stream, codec, is_lossless, pack):
     import av
 
-    n = stream["bits"]
+    n, width = stream["bits"], -(-stream["width"] // pack)
     depths = {"utvideo": [8], "ffv1": [8, 9, 10, 12, 16], "h264": [8, 10]}.get(codec, [8, 10, 12])
     least = n if is_lossless else max(n, 10 if codec == "av1" else 8)
     depth = min(d for d in depths if d >= least)
@@ -105,7 +105,10 @@ def read_video(data, stream, codec, is_lossless):
         for picture in container.decode(container.streams.video[0]):
             for plane in picture.planes[: 3 if codec == "utvideo" else 1]:
                 row = np.frombuffer(plane, "<u2" if depth > 8 else "u1").reshape(plane.height, -1)
-                samples = row[: stream["height"], : stream["width"]].astype(np.uint32)
+                samples = row[: stream["height"], :width].astype(np.uint32)
+                if pack == 2:
+                    samples = np.dstack([samples & 0xF0, samples << 4 & 0xF0]).reshape(stream["height"], -1)
+                    samples = samples[:, : stream["width"]]
                 rounded = samples + (1 << shift >> 1) >> shift
                 frames.append(np.minimum(rounded, (1 << n) - 1).astype(np.uint16))
     check(0 <= len(frames) - stream["frames"] < (3 if codec == "utvideo" else 1), f"{stream['entry']}: other frames")
@@ -141,7 +144,7 @@ def read_stream(data, stream):
     elif codec == "jxl":
         frames = read_jxl(data, stream, parameters)
     elif codec in ("utvideo", "ffv1", "h264", "hevc", "av1", "vp9"):
-        frames = read_video(data, stream, codec, is_lossless)
+        frames = read_video(data, stream, codec, is_lossless, int(parameters.get("pack", 1)))
     elif codec in ("flac", "wav", "vorbis", "opus", "mp3"):
         frames = read_audio(data, stream, codec, codec in ("flac", "wav"))
     else:

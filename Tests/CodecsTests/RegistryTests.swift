@@ -21,7 +21,8 @@ import Testing
         ("png:level=x", "'level': expected 0...9, found 'x'"),
         ("png:filter=best", "'filter': expected none|sub|up|avg|paeth|all, found 'best'"),
         ("png:level=1,level=1", "'level': expected one value, found 'several'"),
-        ("utvideo:qp=3", "unknown parameter 'qp': expected none"), ("flac:level=9", "expected 0...8, found '9'"),
+        ("utvideo:qp=3", "unknown parameter 'qp': expected one of pack"),
+        ("ffv1:qp=3", "unknown parameter 'qp': expected none"), ("flac:level=9", "expected 0...8, found '9'"),
         ("png:level=1=2", "'level': expected 0...9, found '1=2'"),
     ])
     func badSpecificationsAreNamed(specification: String, message: String) throws {

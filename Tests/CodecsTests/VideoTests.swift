@@ -48,6 +48,25 @@ import Testing
         }
     }
 
+    @Test(arguments: 1...4)
+    func pairsOfBinsInAPixelAreExact(bits: Int) throws {
+        let codec = try CodecRegistry.codec("utvideo:pack=2")
+        for (width, height, count) in [(1, 1, 1), (2, 1, 3), (3, 5, 4), (16, 2, 2), (37, 21, 7), (8_192, 3, 2)] {
+            let frames = try Frames.weights(width, height, bits: bits, count: count)
+            #expect(try frames.decode(frames.encode(codec), codec) == frames, "\(count) of \(width)x\(height)")
+        }
+    }
+
+    @Test func pairsOfBinsTakeFewerBits() throws {
+        let frames = try Frames.weights(512, 256, bits: 4)
+        let sizes = try ["utvideo", "utvideo:pack=2"].map { try frames.encode(CodecRegistry.codec($0)).count }
+        #expect(sizes[1] < sizes[0])
+        let error = try #require(throws: CodecError.self) {
+            try Frames.weights(8, 8, bits: 5).encode(CodecRegistry.codec("utvideo:pack=2"))
+        }
+        #expect("\(error)" == "codec utvideo: expected bit depth 1...4, found 5")
+    }
+
     /// Slices of FFV1 are small in pictures that are long and thin; at one row they came back wrong.
     @Test func ffv1IsExactOnThinFrames() throws {
         let codec = try CodecRegistry.codec("ffv1")

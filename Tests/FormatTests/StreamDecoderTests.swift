@@ -19,7 +19,11 @@ struct StreamDecoderTests {
             + [Case(codec: "jxl", bits: bits), Case(codec: "jxl:effort=1,center=1", bits: bits, frames: 2)]
     }
 
-    @Test(arguments: [images]) func pythonReadsTheSameSamples(_ cases: [Case]) throws {
+    static let videos = (1...4).flatMap { bits in
+        [36, 37, 1].map { Case(codec: "utvideo:pack=2", bits: bits, width: $0, frames: 4) }
+    }
+
+    @Test(arguments: [images, videos]) func pythonReadsTheSameSamples(_ cases: [Case]) throws {
         let folder = try TemporaryFolder()
         var described: [[String: Any]] = []
         for (index, test) in cases.enumerated() {
