@@ -67,6 +67,32 @@ import Testing
         #expect("\(error)" == "codec utvideo: expected bit depth 1...4, found 5")
     }
 
+    @Test(arguments: Available.only(["h264"]), [4, 8, 10])
+    func framesPredictedFromEarlierOnesAreExactAndSmaller(name: String, bits: Int) throws {
+        var frames = try Frames.weights(70, 50, bits: bits, count: 9)
+        var generator = SeededGenerator(3)
+        // A run of checkpoints: one weight in ten moves by a bin.
+        for index in 1..<9 {
+            frames.frames[index] = frames.frames[index - 1].map { bin in
+                let step = Int.random(in: 0..<20, using: &generator)
+                return step > 1 ? bin : min(max(bin + 2 * step - 1, 0), (1 << bits) - 1)
+            }
+        }
+        let alone = try frames.encode(CodecRegistry.codec(name)).count
+        for inter in [1, 3, 16] {
+            let codec = try CodecRegistry.codec("\(name):inter=\(inter)")
+            let stream = try frames.encode(codec)
+            #expect(try frames.decode(stream, codec) == frames)
+            #expect(try frames.encode(codec) == stream)
+            #expect(stream.count < alone / 2)
+        }
+        // Like frames need not follow each other directly.
+        let interleaved = try Frames(
+            format: frames.format, frames: (0..<9).flatMap { [frames.frames[$0], frames.frames[8 - $0]] })
+        let codec = try CodecRegistry.codec("\(name):inter=2")
+        #expect(try interleaved.decode(interleaved.encode(codec), codec) == interleaved)
+    }
+
     /// Slices of FFV1 are small in pictures that are long and thin; at one row they came back wrong.
     @Test func ffv1IsExactOnThinFrames() throws {
         let codec = try CodecRegistry.codec("ffv1")
@@ -184,7 +210,7 @@ import Testing
             let error = try #require(throws: CodecError.self) {
                 try Frames.weights(16, 16, bits: most + 1).encode(codec)
             }
-            #expect("\(error)" == "codec \(name): expected bit depth 1...\(most), found \(most + 1)")
+            #expect("\(error)" == "codec \(codec.description.name): expected bit depth 1...\(most), found \(most + 1)")
         }
         let wide = try FrameFormat(width: codec.description.maximumWidth + 1, height: 1, bitDepth: 8)
         #expect(throws: CodecError.self) { try codec.encode(wide, count: 1) { (_, _) in } }

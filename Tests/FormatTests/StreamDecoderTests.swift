@@ -19,9 +19,13 @@ struct StreamDecoderTests {
             + [Case(codec: "jxl", bits: bits), Case(codec: "jxl:effort=1,center=1", bits: bits, frames: 2)]
     }
 
-    static let videos = (1...4).flatMap { bits in
-        [36, 37, 1].map { Case(codec: "utvideo:pack=2", bits: bits, width: $0, frames: 4) }
-    }
+    static let videos =
+        (1...4).flatMap { bits in
+            [36, 37, 1].map { Case(codec: "utvideo:pack=2", bits: bits, width: $0, frames: 4) }
+        }
+        + (CodecRegistry.all.contains { $0.description.name == "h264" && $0.unavailable == nil }
+            ? [Case(codec: "h264:inter=2", bits: 4, frames: 5), Case(codec: "h264:inter=1,qp=20", bits: 9, frames: 5)]
+            : [])
 
     @Test(arguments: [images, videos]) func pythonReadsTheSameSamples(_ cases: [Case]) throws {
         let folder = try TemporaryFolder()
