@@ -115,16 +115,27 @@ def read_video(data, stream, codec, is_lossless, pack):
     return frames[: stream["frames"]]
 
 
-def read_audio(data, stream, codec, is_lossless):
+def unpack_pairs(samples, bits, silence):
+    """The bins of samples that stand for two each."""
+    differences = np.arange(-(1 << bits - 1), 1 << bits - 1)
+    order = np.argsort(np.add.outer(differences**2, differences**2), axis=None, kind="stable")
+    pairs = order[np.where(samples < 0, -2 * samples - 1, 2 * samples)]
+    bins = differences[np.stack([pairs >> bits, pairs % (1 << bits)], axis=1)] + silence
+    return (bins % (1 << bits)).astype(np.uint16).reshape(1, -1)
+
+
+def read_audio(data, stream, codec, is_lossless, pack):
     import soundfile
 
-    middle = 1 << (stream["bits"] - 1)
+    middle, depth = 1 << (stream["bits"] - 1), pack * stream["bits"]
     if is_lossless:
         # soundfile gives 8-bit samples in the upper byte.
         with soundfile.SoundFile(io.BytesIO(data)) as track:
             silence = re.fullmatch("silence=([0-9]+)", track.comment)
             samples = track.read(dtype="int16")
-        bins = samples.astype(np.int32) >> (8 if stream["bits"] <= 8 else 0)
+        bins = samples.astype(np.int32) >> (8 if depth <= 8 else 0)
+        if pack == 2:
+            return [unpack_pairs(bins, stream["bits"], int(silence[1]) if silence else middle)[:, : stream["width"]]]
         if silence:
             modulus = 256 if stream["bits"] <= 8 else 65536
             return [((bins + int(silence[1])) % modulus).astype(np.uint16).reshape(1, -1)]
@@ -138,15 +149,15 @@ def read_stream(data, stream):
     check_hash(data, stream["hash"], stream["entry"])
     codec, *parameters = re.split("[:,]", stream["codec"])
     parameters = dict(parameter.split("=") for parameter in parameters)
-    is_lossless = "qp" not in parameters
+    is_lossless, pack = "qp" not in parameters, int(parameters.get("pack", 1))
     if codec == "png":
         frames = read_png(data, stream)
     elif codec == "jxl":
         frames = read_jxl(data, stream, parameters)
     elif codec in ("utvideo", "ffv1", "h264", "hevc", "av1", "vp9"):
-        frames = read_video(data, stream, codec, is_lossless, int(parameters.get("pack", 1)))
+        frames = read_video(data, stream, codec, is_lossless, pack)
     elif codec in ("flac", "wav", "vorbis", "opus", "mp3"):
-        frames = read_audio(data, stream, codec, codec in ("flac", "wav"))
+        frames = read_audio(data, stream, codec, codec in ("flac", "wav"), pack)
     else:
         raise FormatError(f"{stream['entry']}: unknown codec {codec}")
     for frame in frames:
