@@ -153,6 +153,9 @@ struct Manifest: Codable, Equatable {
         var precision: String?
         /// Trellis: number of states.
         var states: Int?
+        /// Delta: hash of the base's bytes; index of its tensor where it is in this file.
+        var base: String?
+        var earlier: Int?
     }
 
     struct Plane: Codable, Equatable {
