@@ -4,8 +4,8 @@
     python decode.py PACKED.wcz OUT
 
 OUT is the model's file, or the folder for a model of several files; it must not exist. Section numbers are those of
-format.md. Needs numpy, Pillow, PyAV and soundfile, and h5py for compressed HDF5 files; hashes are checked when xxhash is
-installed too. This decoder is short
+format.md. Needs numpy, Pillow, PyAV and soundfile, h5py for compressed HDF5 files and imagecodecs for JPEG XL; hashes are checked
+when xxhash is installed too. This decoder is short
 rather than fast or thrifty: it holds a model's files in memory.
 """
 
@@ -83,10 +83,20 @@ def read_png(data, stream):
     return split_frames(samples.astype(np.uint16) >> (depth - stream["bits"]), stream)
 
 
-def read_video(data, stream, codec, is_lossless):
-    import av
+def read_jxl(data, stream, parameters):
+    import imagecodecs
 
     n = stream["bits"]
+    samples = imagecodecs.jpegxl_decode(data).astype(np.int64)
+    center = int(parameters.get("center", 1 << n - 1))
+    bins = center + np.where(samples % 2 == 0, samples // 2, -(samples + 1) // 2)
+    return split_frames((bins % (1 << n)).astype(np.uint16), stream)
+
+
+def read_video(data, stream, codec, is_lossless, pack):
+    import av
+
+    n, width = stream["bits"], -(-stream["width"] // pack)
     depths = {"utvideo": [8], "ffv1": [8, 9, 10, 12, 16], "h264": [8, 10]}.get(codec, [8, 10, 12])
     least = n if is_lossless else max(n, 10 if codec == "av1" else 8)
     depth = min(d for d in depths if d >= least)
@@ -96,23 +106,37 @@ def read_video(data, stream, codec, is_lossless):
         for picture in container.decode(container.streams.video[0]):
             for plane in picture.planes[: 3 if codec == "utvideo" else 1]:
                 row = np.frombuffer(plane, "<u2" if depth > 8 else "u1").reshape(plane.height, -1)
-                samples = row[: stream["height"], : stream["width"]].astype(np.uint32)
+                samples = row[: stream["height"], :width].astype(np.uint32)
+                if pack == 2:
+                    samples = np.dstack([samples & 0xF0, samples << 4 & 0xF0]).reshape(stream["height"], -1)
+                    samples = samples[:, : stream["width"]]
                 rounded = samples + (1 << shift >> 1) >> shift
                 frames.append(np.minimum(rounded, (1 << n) - 1).astype(np.uint16))
     check(0 <= len(frames) - stream["frames"] < (3 if codec == "utvideo" else 1), f"{stream['entry']}: other frames")
     return frames[: stream["frames"]]
 
 
-def read_audio(data, stream, codec, is_lossless):
+def unpack_pairs(samples, bits, silence):
+    """The bins of samples that stand for two each."""
+    differences = np.arange(-(1 << bits - 1), 1 << bits - 1)
+    order = np.argsort(np.add.outer(differences**2, differences**2), axis=None, kind="stable")
+    pairs = order[np.where(samples < 0, -2 * samples - 1, 2 * samples)]
+    bins = differences[np.stack([pairs >> bits, pairs % (1 << bits)], axis=1)] + silence
+    return (bins % (1 << bits)).astype(np.uint16).reshape(1, -1)
+
+
+def read_audio(data, stream, codec, is_lossless, pack):
     import soundfile
 
-    middle = 1 << (stream["bits"] - 1)
+    middle, depth = 1 << (stream["bits"] - 1), pack * stream["bits"]
     if is_lossless:
         # soundfile gives 8-bit samples in the upper byte.
         with soundfile.SoundFile(io.BytesIO(data)) as track:
             silence = re.fullmatch("silence=([0-9]+)", track.comment)
             samples = track.read(dtype="int16")
-        bins = samples.astype(np.int32) >> (8 if stream["bits"] <= 8 else 0)
+        bins = samples.astype(np.int32) >> (8 if depth <= 8 else 0)
+        if pack == 2:
+            return [unpack_pairs(bins, stream["bits"], int(silence[1]) if silence else middle)[:, : stream["width"]]]
         if silence:
             modulus = 256 if stream["bits"] <= 8 else 65536
             return [((bins + int(silence[1])) % modulus).astype(np.uint16).reshape(1, -1)]
@@ -128,13 +152,16 @@ VIDEO = ("utvideo", "ffv1", "h264", "hevc", "av1", "vp9")
 def read_stream(data, stream):
     check_hash(data, stream["hash"], stream["entry"])
     codec, *parameters = re.split("[:,]", stream["codec"])
-    is_lossless = not any(parameter.startswith("qp=") for parameter in parameters)
+    parameters = dict(parameter.split("=") for parameter in parameters)
+    is_lossless, pack = "qp" not in parameters, int(parameters.get("pack", 1))
     if codec == "png":
         frames = read_png(data, stream)
+    elif codec == "jxl":
+        frames = read_jxl(data, stream, parameters)
     elif codec in VIDEO:
-        frames = read_video(data, stream, codec, is_lossless)
+        frames = read_video(data, stream, codec, is_lossless, pack)
     elif codec in ("flac", "wav", "vorbis", "opus", "mp3"):
-        frames = read_audio(data, stream, codec, codec in ("flac", "wav"))
+        frames = read_audio(data, stream, codec, codec in ("flac", "wav"), pack)
     else:
         raise FormatError(f"{stream['entry']}: unknown codec {codec}")
     for frame in frames:

@@ -16,9 +16,22 @@ struct StreamDecoderTests {
 
     static let images = [1, 2, 4, 7, 8, 12, 16].flatMap { bits in
         [Case(codec: "png", bits: bits, frames: 3), Case(codec: "png", bits: bits, width: 1, height: 1, frames: 2)]
+            + [Case(codec: "jxl", bits: bits), Case(codec: "jxl:effort=1,center=1", bits: bits, frames: 2)]
     }
 
-    @Test(arguments: [images]) func pythonReadsTheSameSamples(_ cases: [Case]) throws {
+    static let videos =
+        (1...4).flatMap { bits in
+            [36, 37, 1].map { Case(codec: "utvideo:pack=2", bits: bits, width: $0, frames: 4) }
+        }
+        + (CodecRegistry.all.contains { $0.description.name == "h264" && $0.unavailable == nil }
+            ? [Case(codec: "h264:inter=2", bits: 4, frames: 5), Case(codec: "h264:inter=1,qp=20", bits: 9, frames: 5)]
+            : [])
+
+    static let tracks = (1...8).flatMap { bits in
+        [1, 700, 701].map { Case(codec: "flac:pack=2", bits: bits, width: $0, height: 1) }
+    }
+
+    @Test(arguments: [images, videos, tracks]) func pythonReadsTheSameSamples(_ cases: [Case]) throws {
         let folder = try TemporaryFolder()
         var described: [[String: Any]] = []
         for (index, test) in cases.enumerated() {
@@ -26,9 +39,9 @@ struct StreamDecoderTests {
             let format = try FrameFormat(width: test.width, height: test.height, bitDepth: test.bits)
             var generator = SeededGenerator(UInt64(index))
             let stream = try codec.encode(format, count: test.frames) { (_, buffer) in
-                // Around the middle, as weights are, and at both ends.
+                // Bell-shaped as weights are, not quite around the middle, up to both ends.
                 for position in 0..<format.sampleCount {
-                    let spread = generator.normal() / 8 + 0.5
+                    let spread = generator.normal() / 6 + 0.4
                     let bin = min(max(Int(spread * Float(1 << test.bits)), 0), 1 << test.bits - 1)
                     if format.bytesPerSample == 1 {
                         buffer.storeBytes(of: UInt8(bin), toByteOffset: position, as: UInt8.self)

@@ -231,6 +231,37 @@ struct FixedPointPackingTests {
         #expect(!folder.contents.contains("run.wcz"))
     }
 
+    @Test func forgedCodebooksAreRefused() throws {
+        let layer = try LayerGeometry(kind: .fc, shape: [4, 8])
+        func read(
+            _ name: String = "fixed", _ range: String? = "channel", _ precision: String? = "int8", count: Int = 4,
+            bits: Int = 8
+        ) throws -> any LayerCodebook {
+            let bytes = [UInt8](repeating: 1, count: count)
+            return try layerCodebook(
+                .init(name: name, range: range, precision: precision), bytes.span, layer, bits: bits)
+        }
+        #expect(try read().record == .init(name: "fixed", range: "channel", precision: "int8"))
+        #expect(try read("fixed", "group:2", count: 16).serialized.count == 16)
+        let attempts: [() throws -> any LayerCodebook] = [
+            { try read("scaled") }, { try read("fixd") }, { try read("fixed", nil) }, { try read("fixed", "galaxy") },
+            { try read("fixed", "group:0") }, { try read("fixed", "group:99999999999999999999", count: 4) },
+            { try read("fixed", "group:9223372036854775807", count: 3) }, { try read("fixed", "group:-1") },
+            { try read("fixed", "channel", nil) }, { try read("fixed", "channel", "float32", count: 16) },
+            { try read(count: 3) }, { try read(count: 0) }, { try read(bits: 1) }, { try read(bits: 17) },
+        ]
+        for (index, attempt) in attempts.enumerated() {
+            #expect(throws: MapperError.self, "\(index)") { _ = try attempt() }
+        }
+        // A plane of another size than the layer.
+        let bins = Plane(bits: 8, shape: .layer, samples: .narrow([1, 2, 3]))
+        let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 128, alignment: 8)
+        defer { target.deallocate() }
+        for planes in [[], [bins], [bins, bins]] {
+            #expect(throws: MapperError.self) { try read().restore(planes, layer, .f32, into: target) }
+        }
+    }
+
     @Test func oneBitIsTooFew() async throws {
         let folder = try TemporaryFolder()
         let paths = try series(folder, [1])

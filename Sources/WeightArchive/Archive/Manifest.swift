@@ -144,15 +144,18 @@ struct Manifest: Codable, Equatable {
     struct LayerQuantizer: Codable, Equatable {
         /// "uniform", "fixed", "scaled" or "trellis".
         var name: String
-        /// Uniform: "layer" or "channel"; "middle" or "mean"; encoding of the ranges. Fixed and scaled: "layer", "channel" or
-        /// "group:K".
+        /// Uniform: "layer" or "channel"; "middle" or "mean"; encoding of the ranges.
+        ///
+        /// Fixed and scaled: "layer", "channel" or "group:K".
         var range: String?
         var reconstruct: String?
         var ranges: String?
         /// Fixed and scaled: encoding of the exponents or scales.
         var precision: String?
-        /// Trellis: number of states.
+        /// Trellis: number of states; by what weights are sorted, "channels" or "both"; what has centers, "channels" or "places".
         var states: Int?
+        var sorted: String?
+        var centers: String?
         /// Delta: hash of the base's bytes; index of its tensor where it is in this file.
         var base: String?
         var earlier: Int?

@@ -194,9 +194,9 @@ extension Packer {
             return .bins(plane, FixedPointLayerCodebook(scope: fixed.scope, codebook: codebook))
         case .trellis(let step, let effort):
             let weights = floats(of: tensor)
-            // Where indices fit 4 bits, symbols hold several.
+            // Where nearly all indices fit 4 bits, symbols hold several.
             let spread = (weights.reduce(0) { $0 + Double($1 * $1) } / Double(max(weights.count, 1))).squareRoot()
-            let bits = spread < 3 * Double(step) ? 4 : 8
+            let bits = spread < 10 * Double(step) ? 4 : 8
             let rates = job.codecs.count == 1 ? job.codecs[0].coder.rates(bits: bits) : .entropy
             let quantizer = try TrellisQuantizer(
                 states: effort.states, step: step, lambda: effort.lambda, rates: rates, passes: effort.passes,

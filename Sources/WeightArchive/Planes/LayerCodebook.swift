@@ -42,7 +42,13 @@ func layerCodebook(
             codebook: try DeltaCodebook(bytes, format: format, count: layer.count), baseHash: record.base ?? "",
             earlier: record.earlier, base: base)
     case "trellis":
-        return try TrellisCodebook(states: record.states ?? 0, parameters, geometry: layer)
+        let sorting = record.sorted.flatMap(TrellisCodebook.Sorting.init)
+        let centers = record.centers.flatMap(WeightCenters.Axis.init)
+        guard (sorting == nil) == (record.sorted == nil), (centers == nil) == (record.centers == nil) else {
+            throw .parameters(expected: "sorted by channels or both, centers of channels or places", found: "\(record)")
+        }
+        return try TrellisCodebook(
+            states: record.states ?? 0, sorting: sorting, centers: centers, parameters, geometry: layer)
     case "uniform":
         guard let scope = record.range.flatMap(RangeScope.init),
             let reconstruction = record.reconstruct.flatMap(Reconstruction.init)
@@ -60,7 +66,9 @@ func layerCodebook(
 }
 
 extension TrellisCodebook: LayerCodebook {
-    var record: Manifest.LayerQuantizer { .init(name: "trellis", states: trellis.states) }
+    var record: Manifest.LayerQuantizer {
+        .init(name: "trellis", states: trellis.states, sorted: sorting?.rawValue, centers: centers.axis?.rawValue)
+    }
 
     func restore(
         _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, into bytes: UnsafeMutableRawBufferPointer

@@ -111,16 +111,12 @@ extension TrellisLayer {
         for bits in candidates {
             for isSplit in isSplit ? [false, true] : [false] {
                 var planes = planes(bits: bits, isSplit: isSplit, isFolded: false)
-                let overflow = planes.dropFirst(isSplit ? 2 : 1)
-                // More overflow never pays.
-                if overflow.reduce(0, { $0 + $1.samples.count }) > count / 8, bits < candidates.max() ?? 0 { continue }
                 func cost(_ planes: [Plane]) -> Double {
                     planes.reduce(0) { $0 + coder.bits($1.samples, $1.bits, $1.shape, geometry) }
                 }
                 var bits = cost(planes)
-                if coder == .deflate, !isSplit, keepsPictures {
-                    var folded = planes
-                    folded[0] = Plane(bits: planes[0].bits, shape: .run(count), samples: planes[0].samples)
+                if coder == .deflate, planes[0].shape == .channels {
+                    let folded = self.planes(bits: planes[0].bits, isSplit: false, isFolded: true)
                     let foldedBits = cost(folded)
                     if foldedBits < 0.997 * bits { (planes, bits) = (folded, foldedBits) }
                 }

@@ -9,6 +9,8 @@ import Glibc
 struct WeightClasses {
     /// One for each channel, then perhaps one for each place; none where sorting does not pay.
     let classes: [UInt8]
+    /// What weights lie around.
+    let centers: WeightCenters
 
     /// Weights over which an entropy coder's frequencies are those of the last ones.
     private static let memory = 1 << 16
@@ -25,31 +27,76 @@ struct WeightClasses {
         guard WeightOrder.canSort(geometry), weights.count >= 1 << 12, length > 1 || geometry.channels.count > 1,
             let order = try? WeightOrder(geometry)
         else {
-            classes = []
+            (classes, centers) = ([], .none)
             return
         }
-        let layer = Energies(weights, order, length: length, step: step)
-        let channels = Self.classes(layer.channels)
-        let both = channels + Self.classes(layer.places)
-        let plain = layer.bitsInOrder
-        let byChannel = layer.bits(channels, places: []) + Self.cost(channels)
-        let byBoth = layer.bits(channels, places: Array(both[channels.count...])) + Self.cost(both)
-        if byBoth < min(byChannel, plain) - 0.004 * Double(weights.count) - 128 {
-            classes = both
-        } else {
-            classes = byChannel < plain - 64 ? channels : []
+        var best = Choice(Energies(weights, order, length: length, step: step, .none), .none)
+        for axis in [WeightCenters.Axis.channels, .places] {
+            let centers = Self.centers(weights, order, length: length, step: step, axis)
+            guard centers.values.contains(where: { $0 != 0 }) else { continue }
+            var choice = Choice(Energies(weights, order, length: length, step: step, centers), centers)
+            choice.bits += Self.cost(centers.values.map { UInt8(bitPattern: $0) })
+            if choice.bits < best.bits - 0.01 * Double(weights.count) { best = choice }
+        }
+        (classes, centers) = (best.classes, best.centers)
+    }
+
+    /// Classes for weights around some centers.
+    private struct Choice {
+        var classes: [UInt8]
+        var bits: Double
+        let centers: WeightCenters
+
+        init(_ layer: Energies, _ centers: WeightCenters) {
+            let channels = WeightClasses.classes(layer.channels)
+            let places = WeightClasses.classes(layer.places)
+            let plain = layer.bitsInOrder
+            let byChannel = layer.bits(channels, places: []) + WeightClasses.cost(channels)
+            let byBoth = layer.bits(channels, places: places) + WeightClasses.cost(channels + places)
+            self.centers = centers
+            if byBoth < min(byChannel, plain) - 0.004 * Double(layer.count) - 128 {
+                (classes, bits) = (channels + places, byBoth)
+            } else if byChannel < plain - 64 {
+                (classes, bits) = (channels, byChannel)
+            } else {
+                (classes, bits) = ([], plain)
+            }
         }
     }
 
+    /// The median of each channel or place, of some of its weights, in whole indices.
+    private static func centers(
+        _ weights: [Float], _ order: WeightOrder, length: Int, step: Float, _ axis: WeightCenters.Axis
+    ) -> WeightCenters {
+        let count = axis == .channels ? order.channels.count : length
+        let others = axis == .channels ? length : order.channels.count
+        // Each takes part in so many medians that every so manieth is enough.
+        let stride = max(others / 65, 1)
+        var picked = [[Float]](repeating: [], count: count)
+        order.forEachRun { first, run in
+            for i in 0..<run {
+                let column = first.column + i
+                let (own, other) = axis == .channels ? (first.channel, column) : (column, first.channel)
+                if other % stride == 0 { picked[own].append(weights[first.offset + i]) }
+            }
+        }
+        return WeightCenters(
+            axis: axis,
+            values: picked.map { values in
+                let median = values.sorted()[values.count / 2] / (2 * step)
+                return Int8(max(min(median, 127), -127).rounded())
+            })
+    }
+
     /// Classes by the logarithm of mean squares.
-    private static func classes(_ energies: [Double]) -> [UInt8] {
+    fileprivate static func classes(_ energies: [Double]) -> [UInt8] {
         let octaves = energies.map { Int((perOctave * 0.5 * log2($0 + 0.3)).rounded()) }
         let lowest = max(octaves.min() ?? 0, (octaves.max() ?? 0) - 200)
         return octaves.map { UInt8(max($0 - lowest, 0)) }
     }
 
     /// Bits that the classes themselves take among the parameters.
-    private static func cost(_ classes: [UInt8]) -> Double {
+    fileprivate static func cost(_ classes: [UInt8]) -> Double {
         var counts = [Int](repeating: 0, count: 256)
         for value in classes { counts[Int(value)] += 1 }
         return 1.05 * Double(HuffmanCode.deflateBits(counts))
@@ -63,25 +110,25 @@ struct WeightClasses {
         private var squares: [Float]
         private let length: Int
 
-        init(_ weights: [Float], _ order: WeightOrder, length: Int, step: Float) {
+        init(_ weights: [Float], _ order: WeightOrder, length: Int, step: Float, _ centers: WeightCenters) {
             self.length = length
             squares = [Float](repeating: 0, count: weights.count)
             var channels: [Double] = []
             var places = [Float](repeating: 0, count: length)
             let scale = 1 / step
             squares.withUnsafeMutableBufferPointer { squares in
-                weights.withUnsafeBufferPointer { order.arrange($0, into: squares) }
+                centers.arrange(weights, order, scale: scale, into: squares)
                 places.withUnsafeMutableBufferPointer { places in
                     for start in stride(from: 0, to: squares.count, by: length) {
-                        var sum = SIMD8<Float>()
+                        var sum: Float = 0
                         for i in 0..<length {
-                            let position = squares[start &+ i] * scale
-                            let square = position * position
+                            let square = squares[start &+ i] * squares[start &+ i]
                             squares[start &+ i] = square
                             places[i] += square
-                            sum[i & 7] += square
                         }
-                        channels.append(Double(sum.sum()) / Double(length))
+                        // Apart, so that the loop above vectorizes.
+                        for i in 0..<length { sum += squares[start &+ i] }
+                        channels.append(Double(sum) / Double(length))
                     }
                 }
             }
@@ -89,6 +136,9 @@ struct WeightClasses {
             self.places = places.map { Double($0) / many }
             self.channels = channels
         }
+
+        /// Number of weights.
+        var count: Int { squares.count }
 
         private static func bits(_ sum: Double, _ count: Double) -> Double {
             count > 0 ? 0.5 * log2(sum / count + 0.3) * count : 0

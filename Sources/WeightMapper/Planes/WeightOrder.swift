@@ -67,16 +67,28 @@ public struct WeightOrder: Sendable {
     /// Whether pictures of the layer still show its rows and columns.
     public var keepsPictures: Bool { columnClasses.isEmpty }
 
-    /// Calls `body` with the runs of weights that are neighbors in memory and, but for classes of places, in this order: number of the
-    /// first, channel by channel; offset in memory; and length.
+    /// A weight, or the first of a run of neighbors.
+    struct Place {
+        /// Its number in this order.
+        let number: Int
+        /// Its offset in memory.
+        let offset: Int
+        /// Its channel, and its place within the channel.
+        let channel, column: Int
+    }
+
+    /// Calls `body` with runs of weights that are neighbors in memory, in their channel, and in this order.
     @inline(__always)
-    private func forEachRun(_ body: (_ place: Int, _ offset: Int, _ length: Int) -> Void) {
-        var place = 0
+    func forEachRun(_ body: (_ first: Place, _ length: Int) -> Void) {
+        guard columnClasses.isEmpty else { return forEachSorted { body($0, 1) } }
+        var number = 0
         for channel in sequence {
-            for block in 0..<outer where place < count {
-                let length = min(channels.inner, count - place)
-                body(place, (block * channels.count + channel) * channels.inner, length)
-                place += length
+            for block in 0..<outer where number < count {
+                let length = min(channels.inner, count - number)
+                let offset = (block * channels.count + channel) * channels.inner
+                body(
+                    Place(number: number, offset: offset, channel: channel, column: block * channels.inner), length)
+                number += length
             }
         }
     }
@@ -98,59 +110,9 @@ public struct WeightOrder: Sendable {
         return starts
     }
 
-    /// Copies all weights from the order of memory to this one.
-    ///
-    /// - Complexity: linear; copies of whole runs without classes of places.
-    @specialized(where Element == Float)
-    @specialized(where Element == Double)
-    @specialized(where Element == UInt8)
-    @specialized(where Element == UInt16)
-    @specialized(where Element == UInt32)
-    @specialized(where Element == UInt64)
-    public func arrange<Element: BitwiseCopyable>(
-        _ memory: UnsafeBufferPointer<Element>, into target: UnsafeMutableBufferPointer<Element>
-    ) {
-        precondition(memory.count == count && target.count == count)
-        guard columnClasses.isEmpty else {
-            return forEachPair { place, offset in target[place] = memory[offset] }
-        }
-        forEachRun { place, offset, length in
-            if length == 1 {
-                target[place] = memory[offset]
-            } else {
-                _ = UnsafeMutableBufferPointer(rebasing: target[place..<place + length])
-                    .update(from: UnsafeBufferPointer(rebasing: memory[offset..<offset + length]))
-            }
-        }
-    }
-
-    /// The inverse of `arrange`.
-    @specialized(where Element == Float)
-    @specialized(where Element == Double)
-    @specialized(where Element == UInt8)
-    @specialized(where Element == UInt16)
-    @specialized(where Element == UInt32)
-    @specialized(where Element == UInt64)
-    public func restore<Element: BitwiseCopyable>(
-        _ source: UnsafeBufferPointer<Element>, into memory: UnsafeMutableBufferPointer<Element>
-    ) {
-        precondition(memory.count == count && source.count == count)
-        guard columnClasses.isEmpty else {
-            return forEachPair { place, offset in memory[offset] = source[place] }
-        }
-        forEachRun { place, offset, length in
-            if length == 1 {
-                memory[offset] = source[place]
-            } else {
-                _ = UnsafeMutableBufferPointer(rebasing: memory[offset..<offset + length])
-                    .update(from: UnsafeBufferPointer(rebasing: source[place..<place + length]))
-            }
-        }
-    }
-
-    /// Calls `body` with the number of each weight in the order by both classes, and its offset in memory.
+    /// Calls `body` with each weight, channel by channel, where both have classes.
     @inline(__always)
-    private func forEachPair(_ body: (_ place: Int, _ offset: Int) -> Void) {
+    private func forEachSorted(_ body: (Place) -> Void) {
         var next = starts
         next.withUnsafeMutableBufferPointer { next in
             columnClasses.withUnsafeBufferPointer { columns in
@@ -161,9 +123,9 @@ public struct WeightOrder: Sendable {
                         let first = block &* channels.inner
                         for i in 0..<channels.inner {
                             let value = row &+ Int(columns[first &+ i])
-                            let place = next[value]
-                            next[value] = place &+ 1
-                            body(place, offset &+ i)
+                            let number = next[value]
+                            next[value] = number &+ 1
+                            body(Place(number: number, offset: offset &+ i, channel: channel, column: first &+ i))
                         }
                     }
                 }

@@ -25,8 +25,9 @@ struct IndexHistogram: Sendable {
         }
     }
 
-    /// Counts what rounding to either grid would give: a first guess at what the search will.
-    mutating func addRounded(_ positions: UnsafeBufferPointer<Float>, stride: Int) {
+    /// What rounding to either grid would give, of some positions: a first guess at what the search will.
+    init(rounding positions: UnsafeBufferPointer<Float>) {
+        let stride = positions.count < 4096 ? 1 : 2
         counts.withUnsafeMutableBufferPointer { counts in
             var i = 0
             while i < positions.count {
@@ -36,6 +37,15 @@ struct IndexHistogram: Sendable {
                 i += stride
             }
         }
+    }
+
+    /// These counts eight times, and those of more weights scaled to as many as these.
+    func smoothed(by all: IndexHistogram) -> IndexHistogram {
+        let own = counts.reduce(0) { $0 + Int($1) }
+        let total = max(all.counts.reduce(0) { $0 + Int($1) }, 1)
+        var result = self
+        for i in counts.indices { result.counts[i] = 8 * counts[i] + Int32(Int(all.counts[i]) * own / total) }
+        return result
     }
 
     /// Counts of both unions together.

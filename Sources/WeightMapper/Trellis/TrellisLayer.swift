@@ -49,7 +49,7 @@ public struct TrellisLayer: Sendable {
     /// The indices as planes.
     ///
     /// - Parameters:
-    ///   - bits: bits of a sample n, 2...16; indices beyond them go to a plane of overflow.
+    ///   - bits: bits of a sample n, 2...16; what indices are beyond them follows the others.
     ///   - isSplit: whether each union has a plane; only where the search counted on it.
     ///   - isFolded: whether a single plane is folded to a near-square picture instead of the layer's own.
     public func planes(bits: Int, isSplit: Bool, isFolded: Bool) -> [Plane] {
@@ -63,38 +63,37 @@ public struct TrellisLayer: Sendable {
     ) -> [Plane] {
         let middle = Int32(1) << Int32(bits - 1)
         let last = 2 * middle - 1
-        let hasOverflow = bits < bitsWithoutOverflow
-        var overflow: [UInt16] = []
+        let mayExceed = bits < bitsWithoutOverflow
+        var digits: [Sample] = []
         var all = [Sample](repeating: 0, count: count)
         indices.withUnsafeBufferPointer { indices in
             all.withUnsafeMutableBufferPointer { all in
                 for i in indices.indices {
                     let sample = Int32(indices[i]) &+ middle
                     all[i] = Sample(truncatingIfNeeded: sample < 0 ? 0 : sample > last ? last : sample)
-                    if hasOverflow, sample <= 0 || sample >= last {
-                        overflow.append(UInt16(truncatingIfNeeded: sample <= 0 ? -sample : sample &- last))
+                    if mayExceed, sample <= 0 || sample >= last {
+                        digits += TrellisPlanes.digits(of: Int(sample <= 0 ? -sample : sample - last), bits: bits)
+                            .map { Sample($0) }
                     }
                 }
             }
         }
-        var planes: [Plane] = []
-        if isSplit {
-            var parts: [[Sample]] = [[], []]
-            let odd = unions.reduce(0) { $0 + Int($1) }
-            parts[0].reserveCapacity(count - odd)
-            parts[1].reserveCapacity(odd)
-            for i in all.indices { parts[Int(unions[i])].append(all[i]) }
-            // A union that was never chosen has no plane.
-            planes = parts.filter { !$0.isEmpty }.map { Plane(bits: bits, shape: .run($0.count), samples: samples($0)) }
+        var runs: [[Sample]]
+        var isWhole = false
+        if isSplit, case let odd = unions.reduce(0, { $0 + Int($1) }), odd > 0, odd < count {
+            runs = [[], []]
+            runs[0].reserveCapacity(count - odd)
+            runs[1].reserveCapacity(odd + digits.count)
+            for i in all.indices { runs[Int(unions[i])].append(all[i]) }
+            runs[1] += digits
+        } else if isFolded || !keepsPictures {
+            runs = [all + digits]
         } else {
-            planes = [
-                Plane(bits: bits, shape: isFolded || !keepsPictures ? .run(count) : .channels, samples: samples(all))
-            ]
+            isWhole = true
+            runs = digits.isEmpty ? [all] : [all, digits]
         }
-        guard !overflow.isEmpty else { return planes }
-        let overflowBits = max((1...16).first { overflow.max() ?? 0 < 1 << $0 } ?? 16, 2)
-        let values: Plane.Samples =
-            overflowBits <= 8 ? .narrow(overflow.map { UInt8($0) }) : .wide(overflow)
-        return planes + [Plane(bits: overflowBits, shape: .run(overflow.count), samples: values)]
+        return runs.enumerated().map { index, run in
+            Plane(bits: bits, shape: isWhole && index == 0 ? .channels : .run(run.count), samples: samples(run))
+        }
     }
 }

@@ -60,75 +60,82 @@ public struct TrellisQuantizer: Sendable {
             largest = max(largest, weight.magnitude)
         }
         let step = max(step, largest / Float(2 * Self.largestIndex), .leastNormalMagnitude)
-        let classes = sortsWeights ? WeightClasses(weights, geometry, step: step).classes : []
-        let order = try WeightOrder(geometry, classes: classes[...])
-        let arranged = order.isMemoryOrder ? weights : arrange(weights, order)
-        let isSplit = splitPays(arranged, step)
+        let form = sortsWeights ? WeightClasses(weights, geometry, step: step) : nil
+        let order = try WeightOrder(geometry, classes: (form?.classes ?? [])[...])
+        let centers = form?.centers ?? .none
+        let positions = [Float](unsafeUninitializedCapacity: weights.count) { positions, count in
+            count = weights.count
+            centers.arrange(
+                weights, order, scale: 1 / step, into: UnsafeMutableBufferPointer(rebasing: positions[..<count]))
+        }
+        let isSorted = form?.classes.isEmpty == false
+        let isSplit = splitPays(positions, isSorted: isSorted)
         var layer = TrellisLayer(
-            codebook: TrellisCodebook(step: step, trellis: trellis, classes: classes), isSplit: isSplit,
-            keepsPictures: order.keepsPictures, count: weights.count)
-        search(arranged, step, isSplit: isSplit, runs: 0..<ceilDivide(weights.count, TrellisSearch.runLength)) {
+            codebook: TrellisCodebook(
+                step: step, trellis: trellis, geometry, classes: form?.classes ?? [], centers: centers),
+            isSplit: isSplit, keepsPictures: order.keepsPictures, count: weights.count)
+        search(
+            positions, isSplit: isSplit, isSorted: isSorted,
+            runs: 0..<ceilDivide(weights.count, TrellisSearch.runLength)
+        ) {
             start, _, indices, unions in
             layer.store(indices, unions, at: start)
         }
         return layer
     }
 
-    private func arrange(_ weights: [Float], _ order: WeightOrder) -> [Float] {
-        [Float](unsafeUninitializedCapacity: weights.count) { target, count in
-            weights.withUnsafeBufferPointer { weights in
-                order.arrange(weights, into: UnsafeMutableBufferPointer(rebasing: target[..<weights.count]))
-            }
-            count = weights.count
-        }
-    }
-
     /// Calls `body` with each run: place of its first weight, positions in steps, indices and unions.
     private func search(
-        _ weights: [Float], _ step: Float, isSplit: Bool, runs: Range<Int>,
+        _ positions: [Float], isSplit: Bool, isSorted: Bool, runs: Range<Int>,
         _ body: (Int, UnsafeBufferPointer<Float>, UnsafeBufferPointer<Int32>, UnsafeBufferPointer<UInt8>) -> Void
     ) {
         let search = TrellisSearch(trellis)
-        let length = min(TrellisSearch.runLength, weights.count)
-        let positions = UnsafeMutableBufferPointer<Float>.allocate(capacity: length)
+        let length = min(TrellisSearch.runLength, positions.count)
         let indices = UnsafeMutableBufferPointer<Int32>.allocate(capacity: length)
         let unions = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: length)
         defer {
-            positions.deallocate()
             indices.deallocate()
             unions.deallocate()
         }
-        let scale = 1 / step
-        for run in runs {
-            let start = run * TrellisSearch.runLength
-            let range = start..<min(start + TrellisSearch.runLength, weights.count)
-            let part = UnsafeMutableBufferPointer(rebasing: positions[..<range.count])
-            weights.withUnsafeBufferPointer { weights in
-                for i in part.indices { part[i] = weights[start &+ i] * scale }
+        positions.withUnsafeBufferPointer { positions in
+            for run in runs {
+                let start = run * TrellisSearch.runLength
+                let range = start..<min(start + TrellisSearch.runLength, positions.count)
+                let part = UnsafeBufferPointer(rebasing: positions[range])
+                let k = UnsafeMutableBufferPointer(rebasing: indices[..<range.count])
+                let u = UnsafeMutableBufferPointer(rebasing: unions[..<range.count])
+                for pass in 0..<passes {
+                    func histogram(_ range: Range<Int>) -> IndexHistogram {
+                        pass == 0
+                            ? IndexHistogram(rounding: UnsafeBufferPointer(rebasing: part[range]))
+                            : IndexHistogram(
+                                UnsafeBufferPointer(rebasing: k[range]), UnsafeBufferPointer(rebasing: u[range]))
+                    }
+                    let all = histogram(0..<range.count)
+                    let stretch = isSorted ? TrellisSearch.stretchLength : max(range.count, 1)
+                    let tables = stride(from: 0, to: range.count, by: stretch).map { first in
+                        // A stretch has too few weights to tell what is rare.
+                        let histogram =
+                            isSorted ? histogram(first..<min(first + stretch, range.count)).smoothed(by: all) : all
+                        return RateTable(histogram, rates, lambda: lambda, isSplit: isSplit)
+                    }
+                    search.choose(part, tables, indices: k, unions: u)
+                }
+                body(start, part, UnsafeBufferPointer(k), UnsafeBufferPointer(u))
             }
-            let read = UnsafeBufferPointer(part)
-            let k = UnsafeMutableBufferPointer(rebasing: indices[..<range.count])
-            let u = UnsafeMutableBufferPointer(rebasing: unions[..<range.count])
-            var histogram = IndexHistogram()
-            histogram.addRounded(read, stride: range.count < 1 << 14 ? 1 : 4)
-            for pass in 0..<passes {
-                if pass > 0 { histogram = IndexHistogram(UnsafeBufferPointer(k), UnsafeBufferPointer(u)) }
-                let table = RateTable(histogram, rates, lambda: lambda, isSplit: isSplit)
-                search.choose(read, table, indices: k, unions: u)
-            }
-            body(start, read, UnsafeBufferPointer(k), UnsafeBufferPointer(u))
         }
     }
 
     /// Whether each union coded by itself needs fewer bits for the same error, as it does below about 2 bits per weight.
     ///
     /// Where it is not plain, a run in the middle tells.
-    private func splitPays(_ weights: [Float], _ step: Float) -> Bool {
-        let middle = weights.count / TrellisSearch.runLength / 2
-        guard trellis.states > 1, lambda > 0, weights.count >= 4096 else { return false }
+    private func splitPays(_ positions: [Float], isSorted: Bool) -> Bool {
+        let middle = positions.count / TrellisSearch.runLength / 2
+        guard trellis.states > 1, lambda > 0, positions.count >= 4096 else { return false }
         func cost(isSplit: Bool) -> (total: Double, bits: Double) {
             var result = (0.0, 0.0)
-            search(weights, step, isSplit: isSplit, runs: middle..<middle + 1) { _, positions, indices, unions in
+            search(positions, isSplit: isSplit, isSorted: isSorted, runs: middle..<middle + 1) {
+                _, positions, indices, unions in
                 let bits = IndexHistogram(indices, unions).bits(isSplit: isSplit)
                 var error = 0.0
                 for i in positions.indices {

@@ -6,6 +6,8 @@
 final class TrellisSearch {
     /// Weights after which a run ends, and with it what the search keeps: a decoder can begin at each.
     static let runLength = 1 << 16
+    /// Weights for which one table of rates holds where weights are sorted.
+    static let stretchLength = 1 << 13
 
     private let trellis: Trellis
     /// For each weight and state whether the better way there came by an odd k: 0 or -1.
@@ -31,50 +33,66 @@ final class TrellisSearch {
     ///
     /// - Parameters:
     ///   - positions: weights in steps, at most `runLength`; magnitudes below 2^22.
-    ///   - table: what points there are and what they cost.
+    ///   - tables: what points there are and what they cost: one for all weights, or for each `stretchLength` of them.
     ///   - indices: receives k of each weight; the grid point is 2k + union.
     ///   - unions: receives the union of each weight.
     /// - Complexity: a few nanoseconds for each weight with up to 8 states, then linear in the states.
     func choose(
-        _ positions: UnsafeBufferPointer<Float>, _ table: RateTable, indices: UnsafeMutableBufferPointer<Int32>,
+        _ positions: UnsafeBufferPointer<Float>, _ tables: [RateTable], indices: UnsafeMutableBufferPointer<Int32>,
         unions: UnsafeMutableBufferPointer<UInt8>
     ) {
         precondition(positions.count <= Self.runLength)
-        table.rows.withUnsafeBufferPointer { rows in
-            guard let rows = rows.baseAddress else { return }
-            switch trellis.states {
-            case 1: chooseParities(positions, rows)
-            case 4: search(positions, rows, FourStates())
-            case 8: search(positions, rows, EightStates())
-            default: search(positions, rows, ManyStates(trellis))
+        switch trellis.states {
+        case 1: chooseParities(positions, tables)
+        case 4: search(positions, tables, FourStates())
+        case 8: search(positions, tables, EightStates())
+        default: search(positions, tables, ManyStates(trellis))
+        }
+        takeIndices(positions, tables, indices, unions)
+    }
+
+    /// Calls `body` with consecutive stretches of weights and the rows of their tables.
+    @inline(__always)
+    private func forEachTable(
+        _ count: Int, _ tables: [RateTable], _ body: (Range<Int>, UnsafePointer<SIMD4<Float>>) -> Void
+    ) {
+        for (index, table) in tables.enumerated() {
+            let length = tables.count > 1 ? Self.stretchLength : count
+            let first = index * length
+            table.rows.withUnsafeBufferPointer { rows in
+                guard let rows = rows.baseAddress else { return }
+                body(first..<min(first + length, count), rows)
             }
-            takeIndices(positions, rows, indices, unions)
         }
     }
 
     /// One state: each weight for itself.
-    private func chooseParities(_ positions: UnsafeBufferPointer<Float>, _ rows: UnsafePointer<SIMD4<Float>>) {
-        for i in positions.indices {
-            let costs = metrics(positions[i], rows)
-            subsets[i] = costs[1] < costs[0] ? 1 : 0
+    private func chooseParities(_ positions: UnsafeBufferPointer<Float>, _ tables: [RateTable]) {
+        forEachTable(positions.count, tables) { range, rows in
+            for i in range {
+                let costs = metrics(positions[i], rows)
+                subsets[i] = costs[1] < costs[0] ? 1 : 0
+            }
         }
     }
 
     @inline(__always)
     private func search<Costs: StateCosts>(
-        _ positions: UnsafeBufferPointer<Float>, _ rows: UnsafePointer<SIMD4<Float>>, _ start: Costs
+        _ positions: UnsafeBufferPointer<Float>, _ tables: [RateTable], _ start: Costs
     ) {
         let states = trellis.states
         var costs = start
         // Costs are brought back to 0 before they grow so large that adding to them rounds.
         let stretch = 64
-        for first in stride(from: 0, to: positions.count, by: stretch) {
-            for i in first..<min(first + stretch, positions.count) {
-                costs.advance(
-                    metrics(positions[i], rows),
-                    UnsafeMutableRawPointer(decisions.baseAddress.unsafelyUnwrapped + i * states))
+        forEachTable(positions.count, tables) { range, rows in
+            for first in stride(from: range.lowerBound, to: range.upperBound, by: stretch) {
+                for i in first..<min(first + stretch, range.upperBound) {
+                    costs.advance(
+                        metrics(positions[i], rows),
+                        UnsafeMutableRawPointer(decisions.baseAddress.unsafelyUnwrapped + i * states))
+                }
+                costs.lower()
             }
-            costs.lower()
         }
         var state = costs.cheapest
         let half = states / 2
@@ -89,21 +107,23 @@ final class TrellisSearch {
 
     /// The point of each weight's subset that is cheaper.
     private func takeIndices(
-        _ positions: UnsafeBufferPointer<Float>, _ rows: UnsafePointer<SIMD4<Float>>,
+        _ positions: UnsafeBufferPointer<Float>, _ tables: [RateTable],
         _ indices: UnsafeMutableBufferPointer<Int32>, _ unions: UnsafeMutableBufferPointer<UInt8>
     ) {
-        let cells = UnsafeRawPointer(rows).assumingMemoryBound(to: Float.self)
-        for i in positions.indices {
-            let (row, position, shift) = cell(positions[i])
-            let subset = Int(subsets[i])
-            let start = cells[16 &* row &+ subset]
-            let (below, above) = (position - start, position - start - 4)
-            let isAbove =
-                above * above + cells[16 &* row &+ 8 &+ subset] < below * below + cells[16 &* row &+ 4 &+ subset]
-            let point = Int32(start) &+ (isAbove ? 4 : 0) &+ shift
-            let union = Int32(truncatingIfNeeded: subset >> 1)
-            indices[i] = (point &- union) >> 1
-            unions[i] = UInt8(truncatingIfNeeded: union)
+        forEachTable(positions.count, tables) { range, rows in
+            let cells = UnsafeRawPointer(rows).assumingMemoryBound(to: Float.self)
+            for i in range {
+                let (row, position, shift) = cell(positions[i])
+                let subset = Int(subsets[i])
+                let start = cells[16 &* row &+ subset]
+                let (below, above) = (position - start, position - start - 4)
+                let isAbove =
+                    above * above + cells[16 &* row &+ 8 &+ subset] < below * below + cells[16 &* row &+ 4 &+ subset]
+                let point = Int32(start) &+ (isAbove ? 4 : 0) &+ shift
+                let union = Int32(truncatingIfNeeded: subset >> 1)
+                indices[i] = (point &- union) >> 1
+                unions[i] = UInt8(truncatingIfNeeded: union)
+            }
         }
     }
 }
