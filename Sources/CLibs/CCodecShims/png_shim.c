@@ -78,8 +78,7 @@ static void prepare(State *state)
     png_set_benign_errors(state->png, 0);
 }
 
-static void write_picture(State *state, const void *samples, wc_png_format format, wc_png_effort effort,
-                          wc_png_block_ends ends)
+static void write_picture(State *state, const void *samples, wc_png_format format, wc_png_effort effort)
 {
     png_structp png = state->png;
     allocate_row(state, format);
@@ -100,7 +99,6 @@ static void write_picture(State *state, const void *samples, wc_png_format forma
         png_set_sBIT(png, state->info, &bits);
     }
     png_write_info(png, state->info);
-    size_t block = 0;
     for (uint32_t y = 0; y < format.height; y++) {
         const uint8_t *line = (const uint8_t *)samples + y * wc_png_sample_row_bytes(format);
         if (wc_png_rows_are_samples(format)) {
@@ -108,10 +106,6 @@ static void write_picture(State *state, const void *samples, wc_png_format forma
         } else {
             wc_png_pack_row(line, format, state->row);
             png_write_row(png, state->row);
-        }
-        if (block < ends.count && ends.rows[block] == y + 1) {
-            png_write_flush(png);
-            block++;
         }
     }
     png_write_end(png, NULL);
@@ -176,8 +170,7 @@ static wc_png_result read_picture(State *state, wc_png_format format, void *samp
     return wc_png_done;
 }
 
-bool wc_png_encode(const void *samples, wc_png_format format, wc_png_effort effort, wc_png_block_ends ends,
-                   wc_bytes *out, wc_message *message)
+bool wc_png_encode(const void *samples, wc_png_format format, wc_png_effort effort, wc_bytes *out, wc_message *message)
 {
     State storage = {.out = out, .message = message};
     State *volatile state = &storage;
@@ -190,7 +183,7 @@ bool wc_png_encode(const void *samples, wc_png_format format, wc_png_effort effo
         snprintf(message->text, sizeof message->text, "out of memory");
     } else if (!setjmp(state->jump)) {
         prepare(state);
-        write_picture(state, samples, format, effort, ends);
+        write_picture(state, samples, format, effort);
         done = true;
     }
     free(state->row);

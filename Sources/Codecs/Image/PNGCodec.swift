@@ -22,9 +22,9 @@ struct PNGCodec: MediaCodec {
             CodecParameter(
                 name: "blocks",
                 meaning:
-                    "where deflate's blocks end: after 32,767 symbols; also after rows where frequencies change; or, with "
-                    + "strategy huffman and filter none, wherever another code pays, however long they get",
-                values: .choice(["full", "rows", "best"]), defaultValue: "full"),
+                    "where deflate's blocks end: after 32,767 symbols; or, with strategy huffman and filter none, wherever "
+                    + "another code pays, however long they get",
+                values: .choice(["full", "best"]), defaultValue: "full"),
         ],
         unavailable: { nil },
         make: { (settings) throws(CodecError) in PNGCodec(settings: settings) })
@@ -78,29 +78,15 @@ struct PNGCodec: MediaCodec {
         for index in 0..<count { try fillFrame(index, format, stack.frame(index), fill) }
         var file = wc_bytes()
         var message = wc_message()
-        guard !choosesBlocks else {
-            guard wc_png_encode_blocks(stack.samples.baseAddress, picture.png, &file) else {
-                throw .encodingFailed(codec: settings.codec, reason: "out of memory")
-            }
-            defer { wc_bytes_free(&file) }
-            return [UInt8](UnsafeBufferPointer(start: file.data, count: file.size))
+        let isEncoded =
+            choosesBlocks
+            ? wc_png_encode_blocks(stack.samples.baseAddress, picture.png, &file)
+            : wc_png_encode(stack.samples.baseAddress, picture.png, effort, &file, &message)
+        guard isEncoded else {
+            throw .encodingFailed(codec: settings.codec, reason: choosesBlocks ? "out of memory" : message.string)
         }
-        let isEncoded = blockEnds(UnsafeRawBufferPointer(stack.samples), picture).withUnsafeBufferPointer { ends in
-            wc_png_encode(
-                stack.samples.baseAddress, picture.png, effort,
-                wc_png_block_ends(rows: ends.baseAddress, count: ends.count), &file, &message)
-        }
-        guard isEncoded else { throw .encodingFailed(codec: settings.codec, reason: message.string) }
         defer { wc_bytes_free(&file) }
         return [UInt8](UnsafeBufferPointer(start: file.data, count: file.size))
-    }
-
-    /// Rows after which a deflate block is to end.
-    private func blockEnds(_ samples: UnsafeRawBufferPointer, _ picture: FrameFormat) -> [UInt32] {
-        let depth = picture.png.depth
-        guard settings.text("blocks") == "rows", [2, 4, 8].contains(depth) else { return [] }
-        return DeflateBlocks.ends(
-            samples, width: picture.width, height: picture.height, perByte: 8 / Int(depth))
     }
 
     func decode(

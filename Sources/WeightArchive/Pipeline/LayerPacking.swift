@@ -170,7 +170,7 @@ extension MediaCodec {
         switch description.name {
         case "png": .deflate
         case "utvideo": .frameHuffman
-        case "flac": .rice
+        case "flac": description.bitDepths.upperBound > 8 ? .rice : .adaptive
         default: .adaptive
         }
     }

@@ -105,14 +105,19 @@ public struct PackOptions: Sendable {
     /// - Throws: `CodecError` for a codec that does not exist here.
     func codecs(bitDepth: Int) throws(CodecError) -> [any MediaCodec] {
         if let codec { return [try CodecRegistry.codec(codec)] }
-        return try (choosesMedium ? [.image, .video, .audio] : [medium]).map { medium throws(CodecError) in
+        var specifications: [String] = []
+        for medium in choosesMedium ? [.image, .video, .audio] : [medium] {
             switch medium {
-            case .image where quantizer == .exact: try CodecRegistry.codec("png:blocks=best")
             // Weights are sorted by scale where that pays.
-            case .image: try CodecRegistry.codec("png:strategy=rle,blocks=rows")
-            case .video, .audio: try CodecRegistry.defaultCodec(for: medium, bitDepth: bitDepth)
+            case .image: specifications.append("png:blocks=best")
+            case .video where bitDepth > 8: specifications.append("ffv1")
+            case .video: specifications += ["utvideo:pack=2", "utvideo"]
+            case .audio: specifications += bitDepth > 8 ? ["flac"] : ["flac:pack=2", "flac"]
             }
         }
+        let codecs = try specifications.map { (name) throws(CodecError) in try CodecRegistry.codec(name) }
+        // Where the number of bits is free, planes of fewer suit codecs that hold pairs.
+        return codecs.filter { choosesSteps || $0.description.bitDepths.contains(bitDepth) }
     }
 
     /// - Throws: `ArchiveError.option` for options that do not go together, `CodecError` for codecs that do not exist.

@@ -104,8 +104,7 @@ extension TrellisLayer {
         let candidates: [Int]
         switch coder {
         case .deflate: candidates = needed <= 2 ? [2, 4] : needed <= 4 ? [4] : [4, 8]
-        case .frameHuffman: candidates = needed <= 4 ? [4] : [4, 8]
-        case .rice, .adaptive: candidates = [needed]
+        case .frameHuffman, .rice, .adaptive: candidates = [needed]
         }
         var best: (planes: [Plane], bits: Double)?
         for bits in candidates {

@@ -16,20 +16,13 @@ typedef struct {
     int level;
 } wc_png_effort;
 
-/// Numbers of rows, rising, after which a deflate block ends.
-typedef struct {
-    const uint32_t *rows;
-    size_t count;
-} wc_png_block_ends;
-
 extern const int wc_png_strategy_default, wc_png_strategy_filtered, wc_png_strategy_huffman, wc_png_strategy_rle;
 extern const int wc_png_filter_none, wc_png_filter_sub, wc_png_filter_up, wc_png_filter_average, wc_png_filter_paeth,
     wc_png_filter_all;
 
 /// Writes `samples` (row-major; one byte each up to 8 significant bits, else two in host order) as a PNG file to `out`.
 /// libpng reports errors by longjmp, which must not cross Swift frames: so each whole operation is one C function.
-bool wc_png_encode(const void *samples, wc_png_format format, wc_png_effort effort, wc_png_block_ends ends,
-                   wc_bytes *out, wc_message *message);
+bool wc_png_encode(const void *samples, wc_png_format format, wc_png_effort effort, wc_bytes *out, wc_message *message);
 
 /// Writes a PNG file as `wc_png_encode` does, without filters, in blocks of deflate that end where another code pays
 /// (`wc_block_deflate`); false when memory is short.
