@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Restores a model from a packed file (.wcz), by docs/format.md and nothing else of this repository.
 
-    python decode.py PACKED.wcz OUT
+    python decode.py PACKED.wcz OUT [BASE.safetensors]
 
-OUT is the model's file, or the folder for a model of several files; it must not exist. Section numbers are those of
+OUT is the model's file, or the folder for a model of several files; it must not exist. BASE is the model that it was packed
+against, where there was one. Section numbers are those of
 format.md. Needs numpy, Pillow, PyAV and soundfile, h5py for compressed HDF5 files and imagecodecs for JPEG XL; hashes are checked
 when xxhash is installed too. This decoder is short
 rather than fast or thrifty: it holds a model's files in memory.
@@ -296,6 +297,143 @@ def restore_fixed_point(bins, axes, bits, quantizer, parameters):
     return (bins.astype(np.float64) - (1 << bits - 1)) * steps[place // block * channels + channel]
 
 
+# Bits of a type's numbers and of their mantissas (7.6).
+FLOATS = {"F64": (64, 52), "F32": (32, 23), "F16": (16, 10), "BF16": (16, 7), "F8_E4M3": (8, 3), "F8_E5M2": (8, 2)}
+
+
+class Parameters:
+    """Reads the parameters of the quantizers exact and delta."""
+
+    def __init__(self, data):
+        self.data, self.position = data, 0
+
+    def take(self, count):
+        check(count <= len(self.data) - self.position, "parameters end early")
+        self.position += count
+        return np.frombuffer(self.data, np.uint8, count, self.position - count)
+
+    def number(self, low, high):
+        value, shift = 0, 0
+        while True:
+            byte = int(self.take(1)[0])
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                check(low <= value <= high, f"{value} is not from {low} to {high}")
+                return value
+            check(shift < 63, "a number of too many bytes")
+
+
+class BitPlanes:
+    """Words of `bits` bits in a run of bytes (7.6.1)."""
+
+    def __init__(self, parameters, count, bits):
+        self.count, self.bits = count, bits
+        self.low = parameters.number(0, bits - 1)
+        zero = parameters.number(0, self.low)
+        self.step = parameters.number(0, 7)
+        self.base = parameters.number(0, 0xFFFF)
+        self.escapes = parameters.number(0, count)
+        self.high = min(bits - 1 - self.low, 15)
+        places = [(8, self.low)]
+        for start, end in (zero, self.low), (self.low + self.high, bits - 1):
+            while start < end:
+                width = next(width for width in (8, 4, 2, 1) if width <= end - start)
+                places.append((width, start))
+                start += width
+        places.append((1, bits - 1))
+        stored = [parameters.number(0, 1) == 0 for _ in places]
+        check(any(stored), "nothing is stored")
+        values = [None if is_stored else int(parameters.take(1)[0]) for is_stored in stored]
+        check(all(value is None or value < 1 << width for value, (width, _) in zip(values, places)), "a large constant")
+        self.sections = [(width, place, value) for (width, place), value in zip(places, values)]
+        kinds = parameters.number(0, 3)
+        columns = parameters.number(1, min(count, 1 << 20)) if kinds else count
+        check(count % columns == 0, "rows that do not fill the tensor")
+        rows = parameters.take(count // columns) if kinds & 1 else np.zeros(count // columns, np.uint8)
+        places = parameters.take(columns) if kinds & 2 else np.zeros(columns, np.uint8)
+        self.scales = (rows[:, None].astype(int) + places).ravel()
+
+    def restore(self, run):
+        """The words, and the rest of the run."""
+        words = np.zeros(self.count, np.uint64)
+        symbols = None
+        for width, place, value in self.sections:
+            if value is None:
+                size = -(-self.count * width // 8)
+                check(len(run) >= size, "a run that ends early")
+                packed, run = run[:size], run[size:]
+                shifts = np.arange(0, 8, width, dtype=np.uint8)
+                numbers = (packed[:, None] >> shifts & (0xFF >> 8 - width)).ravel()[: self.count]
+            else:
+                numbers = np.full(self.count, value, np.uint8)
+            if symbols is not None:
+                words |= numbers.astype(np.uint64) << np.uint64(place)
+            elif value is None:
+                # By class, then in memory order.
+                symbols = np.zeros(self.count, np.uint8)
+                symbols[np.argsort(self.scales % 4, kind="stable")] = numbers
+            else:
+                symbols = numbers
+        check(len(run) >= 2 * self.escapes, "a run that ends early")
+        escapes, run = run[: 2 * self.escapes].view("<u2"), run[2 * self.escapes :]
+        highs = self.base + symbols.view(np.int8).astype(int) - (self.scales // 4 << self.step)
+        highs[symbols == 128] = 0
+        check(np.count_nonzero(symbols == 127) == self.escapes, "another number of words without symbol")
+        highs[symbols == 127] = escapes
+        words |= (highs & (1 << self.high) - 1).astype(np.uint64) << np.uint64(self.low)
+        return words, run
+
+
+def restore_exactly(run, dtype, count, quantizer, data, base):
+    """The bytes of a tensor of the quantizers exact (7.6.2) and delta (7.6.3)."""
+    check(dtype in FLOATS, f"{dtype} is no floating-point type")
+    bits, mantissa = FLOATS[dtype]
+    parameters = Parameters(data)
+    run = np.frombuffer(run.astype(np.uint8).tobytes(), np.uint8)
+    if quantizer["name"] == "delta":
+        check(base is not None and len(base) == count * bits // 8, "expected the base that it was packed against")
+        check_hash(base, quantizer["base"], "base")
+        base = np.frombuffer(base, f"<u{bits // 8}").astype(np.uint64)
+        exponents = (base >> np.uint64(mantissa)).astype(int) & (1 << bits - 1 - mantissa) - 1
+        parts = []
+        for number in range(parameters.number(1, 1 << bits - 1 - mantissa)):
+            first = parameters.number(parts[-1][0] + 1 if parts else 0, 1 << bits if parts else 0)
+            parts.append((first, BitPlanes(parameters, parameters.number(1, count), bits)))
+        moved = np.zeros(count, np.uint64)
+        for (first, planes), end in zip(parts, [first for first, _ in parts[1:]] + [1 << bits]):
+            words, run = planes.restore(run)
+            mine = (first <= exponents) & (exponents < end)
+            check(np.count_nonzero(mine) == len(words), "another number of words in a part")
+            moved[mine] = words
+        mask, top = np.uint64((1 << bits) - 1), np.uint64(bits - 1)
+
+        def counted(words):
+            return words ^ np.where(words >> top, mask >> np.uint64(1), np.uint64(0))
+
+        # Whole numbers wrap around at 2^64, and so at 2^bits.
+        distance = moved >> np.uint64(1) ^ np.uint64(0) - (moved & np.uint64(1))
+        words = counted(counted(base) + distance & mask)
+    elif parameters.number(0, 1):
+        group, values = parameters.number(2, 256), parameters.number(1, count)
+        planes = BitPlanes(parameters, values, bits)
+        numbers = run[:count]
+        values, run = planes.restore(run[count:])
+        words, used = np.zeros(count, np.uint64), 0
+        for start in range(0, count, group):
+            first = used
+            for place in range(start, min(start + group, count)):
+                check(numbers[place] <= used - first, "a number beyond its table")
+                used += numbers[place] == used - first
+                check(used <= len(values), "values that end early")
+                words[place] = values[first + numbers[place]]
+        check(used == len(values), "values that are left")
+    else:
+        words, run = BitPlanes(parameters, count, bits).restore(run)
+    check(len(run) == 0 and parameters.position == len(data), "bytes that are left")
+    return words.astype(f"<u{bits // 8}").tobytes()
+
+
 def store(weights, dtype):
     """The bytes of weights in a tensor's type (7.3)."""
     if dtype == "F64":
@@ -310,8 +448,15 @@ def store(weights, dtype):
     return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype("<u2").tobytes()
 
 
-def restore_planes(tensor, streams, entry, parameters):
-    """The weights of a tensor of version 3."""
+def strip_axes(count):
+    """Axes of a strip of so many samples (7.6)."""
+    check(count > 0, "an empty strip")
+    height = -(-count // 8192)
+    return [["output", height], ["input", -(-count // height)]]
+
+
+def restore_planes(tensor, streams, entry, parameters, base):
+    """The bytes of a tensor of version 3; `base` gives those of what it was packed against."""
     packed, count = tensor["packed"], math.prod(tensor["shape"])
     quantizer, axes = packed["quantizer"], packed["axes"]
     planes = []
@@ -321,15 +466,20 @@ def restore_planes(tensor, streams, entry, parameters):
         medium = "image" if codec == "png" else "video" if codec in VIDEO else "audio"
         frames = [frame for stream in used for frame in read_stream(entry(stream["entry"]), stream)]
         check(all(stream["bits"] == plane["bits"] for stream in used), "a plane of other bits than its streams")
-        check(plane["shape"] == "layer", f"unknown shape {plane['shape']}")
-        layout = {"axes": axes, "block": plane.get("block")}
-        planes.append((plane["bits"], read_layer(layout, count, medium, frames)))
+        check(plane["shape"] in ("layer", "strip"), f"unknown shape {plane['shape']}")
+        samples = plane["count"] if plane["shape"] == "strip" else count
+        layout = {"axes": strip_axes(samples) if plane["shape"] == "strip" else axes, "block": plane.get("block")}
+        planes.append((plane["bits"], read_layer(layout, samples, medium, frames)))
     check(len(planes) == 1, f"{len(planes)} planes of a quantizer {quantizer['name']}")
     bits, bins = planes[0]
+    if quantizer["name"] in ("exact", "delta"):
+        return restore_exactly(bins, tensor["dtype"], count, quantizer, parameters, base(tensor, quantizer))
     if quantizer["name"] == "uniform":
-        return restore_uniform(bins, axes, bits, quantizer["ranges"], quantizer, parameters)
-    check(quantizer["name"] in ("fixed", "scaled"), f"unknown quantizer {quantizer['name']}")
-    return restore_fixed_point(bins, axes, bits, quantizer, parameters)
+        weights = restore_uniform(bins, axes, bits, quantizer["ranges"], quantizer, parameters)
+    else:
+        check(quantizer["name"] in ("fixed", "scaled"), f"unknown quantizer {quantizer['name']}")
+        weights = restore_fixed_point(bins, axes, bits, quantizer, parameters)
+    return store(weights, tensor["dtype"])
 
 
 # 8. Files
@@ -340,7 +490,21 @@ BITS |= dict.fromkeys("I16 U16 F16 BF16".split(), 16) | dict.fromkeys("I32 U32 F
 BITS |= dict.fromkeys("I64 U64 F64 C64".split(), 64) | {"C128": 128}
 
 
-def restore(path):
+def read_base(path):
+    """The tensors of a safetensors file: bytes, type and shape by name."""
+    with open(path, "rb") as file:
+        data = file.read()
+    start = 8 + int.from_bytes(data[:8], "little")
+    described = json.loads(data[8:start])
+    described.pop("__metadata__", None)
+    places = {name: tensor["data_offsets"] for name, tensor in described.items()}
+    return {
+        name: (data[start + places[name][0] : start + places[name][1]], tensor["dtype"], tensor["shape"])
+        for name, tensor in described.items()
+    }
+
+
+def restore(path, base_tensors=None):
     """The model's files, as pairs of name and bytes, and whether they are restored into a folder."""
     entry = open_container(path)
     manifest = json.loads(entry("manifest.json", may_be_deflated=True))
@@ -409,6 +573,18 @@ def restore(path):
             frames = open_stream[1][frame : frame + packed["frames"]]
         return read_layer(packed, math.prod(tensor["shape"]), manifest["medium"], frames)
 
+    def base(tensor, quantizer):
+        """The bytes that a tensor was packed against."""
+        if "earlier" in quantizer:
+            check(0 <= quantizer["earlier"] < manifest["tensors"].index(tensor), "a base that comes later")
+            other = manifest["tensors"][quantizer["earlier"]]
+            check((other["dtype"], other["shape"]) == (tensor["dtype"], tensor["shape"]), "a base of another kind")
+            file, start = other["at"]
+            return bytes(files[file][1][start : start + math.prod(other["shape"]) * BITS[other["dtype"]] // 8])
+        data, *kind = (base_tensors or {}).get(tensor["name"], (None, tensor["dtype"], tensor["shape"]))
+        check(kind == [tensor["dtype"], tensor["shape"]], f"tensor {tensor['name']}: a base of another kind")
+        return data
+
     packed_tensors = [tensor for tensor in tensors if "packed" in tensor]
     if not has_planes:
         packed_tensors.sort(key=lambda tensor: (tensor["packed"]["stream"], tensor["packed"]["frame"]))
@@ -418,12 +594,12 @@ def restore(path):
         own = parameters[start : start + length]
         if has_planes:
             first = packed["planes"][0]["stream"]
-            weights = restore_planes(tensor, streams, entry, own)
+            data = restore_planes(tensor, streams, entry, own, base)
         else:
             first = packed["stream"]
             weights = restore_uniform(
                 read_bins(tensor, packed), packed["axes"], packed["bits"], packed["ranges"], manifest["quantizer"], own)
-        data = store(weights, tensor["dtype"])
+            data = store(weights, tensor["dtype"])
         try:
             check_hash(data, packed["hash"], f"tensor {tensor['name']}")
         except FormatError as error:
@@ -493,8 +669,8 @@ def write_chunks(plain, recoding):
     return stream.getvalue()
 
 
-def main(path, out):
-    files, is_folder = restore(path)
+def main(path, out, base=None):
+    files, is_folder = restore(path, read_base(base) if base else None)
     if is_folder:
         os.mkdir(out)
     for name, data in files:
@@ -506,9 +682,9 @@ def main(path, out):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
     try:
-        main(sys.argv[1], sys.argv[2])
+        main(*sys.argv[1:])
     except (FormatError, OSError, KeyError) as error:
         sys.exit(f"decode.py: {error}")

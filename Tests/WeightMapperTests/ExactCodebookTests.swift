@@ -92,13 +92,13 @@ import Testing
         }
     }
 
-    @Test("a constant tensor is all in the codebook", arguments: FloatFormat.allCases)
+    @Test("a constant tensor is one symbol for each number", arguments: FloatFormat.allCases)
     func constants(format: FloatFormat) throws {
         for value in [0, 1, 0x3f, UInt64.max] {
             let bytes = stored(Array(repeating: value, count: 5000), format)
             let result = try restored(bytes, format, columns: 50)
             #expect(result.bytes == bytes)
-            #expect(result.cost < 40)
+            #expect(result.cost < 5040)
         }
     }
 

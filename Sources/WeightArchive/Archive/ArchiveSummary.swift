@@ -146,6 +146,7 @@ extension Manifest.LayerQuantizer {
         switch name {
         case "trellis": states == 1 ? "entropy-constrained scalar" : "trellis of \(states ?? 0) states"
         case "exact": "none, bit-exact"
+        case "delta": "none, bit-exact against a base"
         case "uniform": "uniform, range by \(range ?? ""), reconstructed at bin \(reconstruct ?? "")s"
         case "fixed": "fixed point, an exponent by \(range ?? "")"
         case "scaled": "fixed point, a scale by \(range ?? "")"

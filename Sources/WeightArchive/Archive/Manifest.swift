@@ -156,6 +156,9 @@ struct Manifest: Codable, Equatable {
         var states: Int?
         var sorted: String?
         var centers: String?
+        /// Delta: hash of the base's bytes; index of its tensor where it is in this file.
+        var base: String?
+        var earlier: Int?
     }
 
     struct Plane: Codable, Equatable {

@@ -305,7 +305,8 @@ extension ValidManifest {
                 stream += plane.streams
             }
             // Eight signs are a sample.
-            let (most, overflow) = capacity.multipliedReportingOverflow(by: described.quantizer.name == "exact" ? 8 : 1)
+            let isExact = ["exact", "delta"].contains(described.quantizer.name)
+            let (most, overflow) = capacity.multipliedReportingOverflow(by: isExact ? 8 : 1)
             guard !overflow, let weights = elementCount(tensor.shape), weights <= most else {
                 throw damaged("tensor \(tensor.name)", "at most \(most) weights", "shape \(tensor.shape)")
             }
@@ -314,6 +315,7 @@ extension ValidManifest {
                 let planes = try zip(described.planes, streamsOfPlanes).map { plane, streams in
                     try place(plane, streams, tensor.name, index, geometry, capacity: capacity)
                 }
+                try checkBase(of: tensor, index, described.quantizer, manifest.tensors)
                 layers.append(
                     PlanedLayer(
                         tensor: index, name: tensor.name, geometry: geometry, planes: planes, firstStream: first))
@@ -325,6 +327,34 @@ extension ValidManifest {
             throw damaged("streams", "\(stream) that are filled by tensors", "\(manifest.streams.count)")
         }
         return layers
+    }
+
+    /// Checks that what a layer was packed against is restored before it.
+    private static func checkBase(
+        of tensor: Manifest.Tensor, _ index: Int, _ quantizer: Manifest.LayerQuantizer, _ tensors: [Manifest.Tensor]
+    ) throws(MapperError) {
+        guard quantizer.name == "delta", let earlier = quantizer.earlier else { return }
+        guard (0..<index).contains(earlier), tensors[earlier].packed != nil, tensors[earlier].dtype == tensor.dtype,
+            tensors[earlier].shape == tensor.shape
+        else {
+            throw .parameters(
+                expected: "a base among the packed tensors before, of its type and shape", found: "\(earlier)")
+        }
+    }
+
+    /// Numbers of the layers of planes in groups, each of which needs but those before: what layers were packed against.
+    var waves: [[Int]] {
+        var depths: [Int: Int] = [:]
+        var waves: [[Int]] = []
+        for layer in planed.indices.sorted(by: { planed[$0].tensor < planed[$1].tensor }) {
+            let quantizer = manifest.tensors[planed[layer].tensor].packed?.planes?.quantizer
+            let base = quantizer?.name == "delta" ? quantizer?.earlier : nil
+            let depth = base.map { (depths[$0] ?? 0) + 1 } ?? 0
+            depths[planed[layer].tensor] = depth
+            if depth == waves.count { waves.append([]) }
+            waves[depth].append(layer)
+        }
+        return waves
     }
 
     private static func firstStream(of tensor: Manifest.Tensor) -> Int {

@@ -11,12 +11,16 @@ public struct PackedModel: Sendable {
     let valid: ValidManifest
     /// Quantizer parameters of all tensors.
     let parameters: [UInt8]
+    /// The model that it was packed against.
+    let base: ModelFile?
 
     /// Opens a packed file, and checks the hash over all of it and every number in its manifest.
     ///
+    /// - Parameter base: the model that it was packed against, where there was one.
     /// - Throws: `ArchiveError`.
-    public init(_ path: String) throws {
+    public init(_ path: String, base: ModelFile? = nil) throws {
         self.path = path
+        self.base = base
         reader = try ArchiveReader(path)
         let json = try reader.read(EntryName.manifest)
         struct Version: Decodable {
@@ -102,31 +106,40 @@ public struct PackedModel: Sendable {
     }
 
     /// The codebook of a packed layer of planes.
-    func codebook(_ layer: PlanedLayer) throws -> any LayerCodebook {
-        guard let planes = valid.manifest.tensors[layer.tensor].packed?.planes else {
+    ///
+    /// - Parameter earlier: gives the bytes of a tensor of this packed file, for a layer that was packed against it.
+    private func codebook(_ layer: PlanedLayer, earlier: (Int) throws -> BaseBytes) throws -> any LayerCodebook {
+        let tensor = valid.manifest.tensors[layer.tensor]
+        guard let planes = tensor.packed?.planes else {
             throw ArchiveError.layer(tensor: layer.name, reason: "\(path): expected planes, found none")
         }
-        let dtype = DType(rawValue: valid.manifest.tensors[layer.tensor].dtype)
+        let base = planes.quantizer.name == "delta" ? try base(of: layer, planes.quantizer, earlier: earlier) : nil
         return try withParameters(of: layer.tensor) { bytes throws(MapperError) in
-            try layerCodebook(planes.quantizer, bytes, layer.geometry, dtype, bits: layer.planes[0].bits)
+            try layerCodebook(
+                planes.quantizer, bytes, layer.geometry, DType(rawValue: tensor.dtype), bits: layer.planes[0].bits,
+                base: base)
         }
     }
 
-    /// Calls `body` with the bytes of a tensor whose planes were decoded.
+    /// Calls `body` with the codebook of a layer and the bytes of its tensor, whose planes were decoded.
+    ///
+    /// - Parameter earlier: gives the bytes of a tensor of this packed file, for a layer that was packed against it; by
+    ///   restoring that where it is left out.
     func withBytes<Result>(
-        of layer: PlanedLayer, _ planes: [Plane], _ body: (UnsafeRawBufferPointer) throws -> Result
+        of layer: PlanedLayer, _ planes: [Plane], earlier: ((Int) throws -> BaseBytes)? = nil,
+        _ body: (any LayerCodebook, UnsafeRawBufferPointer) throws -> Result
     ) throws -> Result {
         let dtype = DType(rawValue: valid.manifest.tensors[layer.tensor].dtype)
         let size = layer.geometry.count * (dtype.bitWidth ?? 0) / 8
+        let codebook = try codebook(layer, earlier: earlier ?? restoredBytes)
         let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 16)
         defer { bytes.deallocate() }
-        let codebook = try codebook(layer)
         do throws(MapperError) {
             try codebook.restore(planes, layer.geometry, dtype, into: bytes)
         } catch {
             throw ArchiveError.layer(tensor: layer.name, reason: "\(path): \(error)")
         }
-        return try body(UnsafeRawBufferPointer(bytes))
+        return try body(codebook, UnsafeRawBufferPointer(bytes))
     }
 
     private func withParameters<Result>(

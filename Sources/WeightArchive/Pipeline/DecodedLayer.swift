@@ -158,9 +158,8 @@ extension PackedModel {
         try await runJobs(memory: needs, limit: max(threads, 1), budget: (needs.max() ?? 0) + 64 << 20) { number in
             let layer = planed[number]
             let planes = try layer.decode { try stream($0) }
-            let codebook = try codebook(layer)
             let dtype = DType(rawValue: valid.manifest.tensors[layer.tensor].dtype)
-            try withBytes(of: layer, planes) { bytes in
+            try withBytes(of: layer, planes) { codebook, bytes in
                 try planes[0].samples.withBytes { bins in
                     try body(DecodedLayer(index: indices[layer.tensor], layer, codebook, bins, bytes, dtype))
                 }

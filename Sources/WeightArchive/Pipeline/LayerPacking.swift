@@ -84,7 +84,7 @@ extension Packer {
 
     /// The codecs to try for a layer: those of the job, and where bytes repeat one that looks for repetition.
     private func codecs(for layer: QuantizedLayer, _ job: LayerJob) throws -> [any MediaCodec] {
-        guard job.quantizer == .exact, options.codec == nil, case .bins(let plane, _) = layer,
+        guard job.quantizer.isExact, options.codec == nil, case .bins(let plane, _) = layer,
             case .narrow(let run) = plane.samples, mayRepeat(run),
             job.codecs.contains(where: { $0.description.name == "png" })
         else { return job.codecs }
@@ -103,8 +103,8 @@ extension Packer {
         } catch {
             throw ArchiveError.layer(tensor: job.name, reason: error.description)
         }
-        guard job.quantizer != .exact else {
-            return try measureExact(tensor, job, planes, UnsafeRawBufferPointer(bytes))
+        guard !job.quantizer.isExact else {
+            return try measureExact(tensor, job, planes, codebook, UnsafeRawBufferPointer(bytes))
         }
         let meter =
             tensor.dtype == .f64
@@ -114,7 +114,7 @@ extension Packer {
         return (
             Hasher128.hash(UnsafeRawBufferPointer(bytes)), crc,
             LayerStatistics(
-                entropy: planes.reduce(0) { $0 + $1.entropyBits } / Double(max(tensor.count, 1)),
+                entropy: codebook.entropyBits(of: planes) / Double(max(tensor.count, 1)),
                 variance: meter.variance, meanSquaredError: meter.meanSquaredError, maximumError: meter.maximumError)
         )
     }
@@ -202,15 +202,9 @@ extension Packer {
                 states: effort.states, step: step, lambda: effort.lambda, rates: rates, passes: effort.passes,
                 sortsWeights: effort.sortsWeights)
             return .trellis(try quantizer.quantize(weights, job.geometry))
-        case .exact:
-            guard let format = FloatFormat(rawValue: tensor.dtype.rawValue) else {
-                throw .parameters(expected: "a floating-point type", found: tensor.dtype.rawValue)
-            }
-            let (codebook, run) = model.withBytes(of: tensor.extent) {
-                ExactCodebook.split($0, format: format, columnCount: job.geometry.rowLength)
-            }
-            return .bins(
-                Plane(bits: 8, shape: .strip(run.count), samples: .narrow(run)), ExactLayerCodebook(codebook: codebook))
+        case .exact(let base):
+            let (plane, codebook) = try splitExactly(tensor, job, against: base)
+            return .bins(plane, codebook)
         case .bounded(let error, let effort):
             let quantizer = try TrellisQuantizer(
                 states: 1, step: error * scale, lambda: 0, sortsWeights: effort.sortsWeights)

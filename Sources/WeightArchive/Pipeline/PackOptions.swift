@@ -1,4 +1,5 @@
 import Codecs
+import ModelFiles
 import WeightMapper
 
 /// What to do with a tensor that holds NaN or infinities.
@@ -57,6 +58,8 @@ public struct PackOptions: Sendable {
     public var goal: Goal?
     /// By what the errors of layers count when a goal shares bits among them.
     public var measure = ErrorMeasure.total
+    /// The model that tensors are packed against, bit for bit; `quantizer` is `exact` then.
+    public var base: ModelFile?
     /// Codec with parameters, as `hevc:qp=20`; `nil` for the medium's default at each layer's bit depth.
     public var codec: String?
     /// Bits per weight n, 1...16; `nil` for 8, and more for layers whose outliers would drown the other weights

@@ -7,6 +7,11 @@ enum PackUnit: Sendable {
     case group(StreamGroup)
     case layer(LayerJob)
 
+    /// What its layer is packed against.
+    var base: BaseTensor? {
+        if case .layer(let job) = self, case .exact(let base) = job.quantizer { base } else { nil }
+    }
+
     /// Indexes of its tensors in the selection.
     var tensors: [Int] {
         switch self {
@@ -56,7 +61,12 @@ enum LayerQuantizer: Hashable, Sendable {
     /// Equal steps as wide as no error exceeds this.
     case bounded(error: Float, Effort)
     /// None: every bit comes back.
-    case exact
+    case exact(against: BaseTensor?)
+
+    /// Whether every bit comes back.
+    var isExact: Bool {
+        if case .exact = self { true } else { false }
+    }
 }
 
 /// The units that were planned, with those that are packed.

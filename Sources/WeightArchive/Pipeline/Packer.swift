@@ -50,7 +50,7 @@ public struct Packer: Sendable {
         self.options = options
         self.tensors = tensors
         // Tells what codecs cannot hold.
-        planned = try WeightArchive.units(tensors, options)
+        planned = try WeightArchive.units(tensors, options, bases: baseTensors(of: model, tensors, options))
     }
 
     /// A packer of some tensors, or parts of tensors, one by one.
@@ -125,7 +125,8 @@ public struct Packer: Sendable {
     public func pack(
         to path: String, progress: ProgressHandler = { _ in }, note: (String) -> Void = { _ in }
     ) async throws -> PackResult {
-        let writer = try ArchiveWriter(path, force: options.force, inputs: model.files.map(\.file.path))
+        let writer = try ArchiveWriter(
+            path, force: options.force, inputs: (model.files + (options.base?.files ?? [])).map(\.file.path))
         if let refusal = writer.spool.refusal { note("\(refusal); when this run is stopped, the next begins anew") }
         let journal = PackJournal(spool: writer.spool)
         var finished = FinishedUnits(planned)
@@ -135,7 +136,8 @@ public struct Packer: Sendable {
             while true {
                 finished = FinishedUnits(
                     try WeightArchive.units(
-                        tensors, options, steps: control?.steps ?? [:], precisions: series?.precisions ?? [:]))
+                        tensors, options, steps: control?.steps ?? [:], precisions: series?.precisions ?? [:],
+                        bases: baseTensors(of: model, tensors, options)))
                 try await resume(journal, into: &finished, progress, note)
                 try await packUnits(journal, into: &finished, progress)
                 let manifest = try assemble(finished, writer)

@@ -94,10 +94,11 @@ private let weightsPerVideo = 1 << 22
 /// - Parameters:
 ///   - steps: steps of trellis quantizers by tensor, once they are known.
 ///   - precisions: precisions that a series gave, by tensor.
+///   - bases: what tensors are packed against.
 /// - Throws: `ArchiveError.layer` when a codec cannot take a layer.
 func units(
     _ tensors: [SelectedTensor], _ options: PackOptions, steps: [Int: Float] = [:],
-    precisions: [Int: GivenPrecisions] = [:]
+    precisions: [Int: GivenPrecisions] = [:], bases: [Int: BaseTensor] = [:]
 ) throws(ArchiveError) -> [PackUnit] {
     guard options.usesPlanes else { return try groups(tensors, options).map { .group($0) } }
     var units: [PackUnit] = []
@@ -106,7 +107,7 @@ func units(
         do {
             let quantizer: LayerQuantizer =
                 if options.quantizer == .exact {
-                    .exact
+                    .exact(against: bases[index])
                 } else if case .maximumError(let error) = options.goal {
                     .bounded(error: Float(error), options.effort)
                 } else if options.choosesSteps {

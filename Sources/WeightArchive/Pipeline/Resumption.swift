@@ -135,13 +135,14 @@ extension Packer {
         return Array(try encoder.encode(identity)).withUnsafeBytes { Hasher128.hash($0) }
     }
 
-    /// The hash of the bytes of a unit's tensors in the model.
+    /// The hash of the bytes of a unit's tensors in the model, and of what they are packed against.
     func hashOfOriginals(_ unit: PackUnit) -> String {
         let hasher = Hasher128()
         for tensor in unit.tensors {
             let extent = tensors[tensor].record.extent
             model.files[extent.file].file.forEachPiece(of: extent.range) { hasher.update($1) }
         }
+        if let base = unit.base, let bytes = bytes(of: base) { bytes.withBytes { hasher.update($0) } }
         return hasher.digest
     }
 }

@@ -62,12 +62,18 @@ public struct Unpacker: Sendable {
             done += groups[group].weightCount
             progress(Progress(done: done, total: total))
         }
-        try await runJobs(memory: planed.map(\.memory), limit: max(threads, 1), budget: 4 * largest + 64 << 20) {
-            try restore(planed[$0], files)
-        } done: { layer, isChanged in
-            if isChanged { changed.append(planed[layer].name) }
-            done += planed[layer].geometry.count
-            progress(Progress(done: done, total: total))
+        // What others were packed against comes first.
+        for wave in packed.valid.waves {
+            try await runJobs(
+                memory: wave.map { planed[$0].memory }, limit: max(threads, 1), budget: 4 * largest + 64 << 20
+            ) {
+                try restore(planed[wave[$0]], files)
+            } done: { job, isChanged in
+                let layer = planed[wave[job]]
+                if isChanged { changed.append(layer.name) }
+                done += layer.geometry.count
+                progress(Progress(done: done, total: total))
+            }
         }
         for (index, file) in manifest.source.files.enumerated() {
             if let recoding = file.recoding { try recode(index, by: recoding, files) }
@@ -121,7 +127,10 @@ public struct Unpacker: Sendable {
     private func restore(_ layer: PlanedLayer, _ files: RestoredFiles) throws -> Bool {
         let tensor = packed.valid.manifest.tensors[layer.tensor]
         let planes = try layer.decode { try packed.stream($0) }
-        return try packed.withBytes(of: layer, planes) { bytes in
+        return try packed.withBytes(of: layer, planes) { index in
+            let base = packed.valid.manifest.tensors[index]
+            return BaseBytes(try files.read(base.at[0], at: base.at[1], count: packed.valid.byteCounts[index]))
+        } _: { _, bytes in
             let found = Hasher128.hash(bytes)
             let isChanged = !layer.decodesExactly && found != tensor.packed?.hash
             if !isChanged { try expect(tensor.packed?.hash ?? "", found, "tensor \(layer.name)", packed.path) }

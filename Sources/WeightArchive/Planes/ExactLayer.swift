@@ -11,6 +11,8 @@ struct ExactLayerCodebook: LayerCodebook {
 
     var serialized: [UInt8] { codebook.serialized }
 
+    func entropyBits(of planes: [Plane]) -> Double { planes[0].narrow.map(codebook.entropyBits) ?? 0 }
+
     func restore(
         _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, into bytes: UnsafeMutableRawBufferPointer
     ) throws(MapperError) {
@@ -25,6 +27,13 @@ struct ExactLayerCodebook: LayerCodebook {
                 position += piece.count
             }
         }
+    }
+}
+
+extension Plane {
+    /// Samples of up to 8 bits.
+    var narrow: [UInt8]? {
+        if case .narrow(let samples) = samples { samples } else { nil }
     }
 }
 
@@ -45,7 +54,8 @@ extension Packer {
     ///
     /// - Throws: `ArchiveError.notExact` unless they are equal.
     func measureExact(
-        _ tensor: TensorRecord, _ job: LayerJob, _ planes: [Plane], _ restored: UnsafeRawBufferPointer
+        _ tensor: TensorRecord, _ job: LayerJob, _ planes: [Plane], _ codebook: any LayerCodebook,
+        _ restored: UnsafeRawBufferPointer
     ) throws -> (hash: String, crc: UInt, statistics: LayerStatistics) {
         let isEqual = model.withBytes(of: tensor.extent) { original in
             guard let a = original.baseAddress, let b = restored.baseAddress else { return restored.isEmpty }
@@ -56,7 +66,7 @@ extension Packer {
         return (
             Hasher128.hash(restored), crc,
             LayerStatistics(
-                entropy: planes.reduce(0) { $0 + $1.entropyBits } / Double(max(tensor.count, 1)),
+                entropy: codebook.entropyBits(of: planes) / Double(max(tensor.count, 1)),
                 variance: variance(of: tensor), meanSquaredError: 0, maximumError: 0)
         )
     }

@@ -7,6 +7,8 @@ protocol LayerCodebook: Sendable {
     var record: Manifest.LayerQuantizer { get }
     /// What else it needs, as compact bytes among the parameters.
     var serialized: [UInt8] { get }
+    /// Bits that ideal codes would take for its planes.
+    func entropyBits(of planes: [Plane]) -> Double
     /// Fills the bytes of a tensor, in memory order.
     ///
     /// - Throws: `MapperError.parameters` when the planes are not such a layer's.
@@ -15,19 +17,30 @@ protocol LayerCodebook: Sendable {
     ) throws(MapperError)
 }
 
+extension LayerCodebook {
+    func entropyBits(of planes: [Plane]) -> Double { planes.reduce(0) { $0 + $1.entropyBits } }
+}
+
 /// The codebook that a packed file describes.
 ///
+/// - Parameter base: what a delta is restored with; without it the codebook restores nothing.
 /// - Throws: `MapperError` for a quantizer that is not known and parameters that do not fit.
 func layerCodebook(
-    _ record: Manifest.LayerQuantizer, _ parameters: Span<UInt8>, _ layer: LayerGeometry, _ dtype: DType, bits: Int
+    _ record: Manifest.LayerQuantizer, _ parameters: Span<UInt8>, _ layer: LayerGeometry, _ dtype: DType, bits: Int,
+    base: BaseBytes? = nil
 ) throws(MapperError) -> any LayerCodebook {
     switch record.name {
-    case "exact":
+    case "exact", "delta":
         guard let format = FloatFormat(rawValue: dtype.rawValue) else {
             throw .parameters(expected: "a floating-point type", found: dtype.rawValue)
         }
         let bytes = parameters.withUnsafeBufferPointer { Array($0) }
-        return ExactLayerCodebook(codebook: try ExactCodebook(bytes, format: format, count: layer.count))
+        guard record.name == "delta" else {
+            return ExactLayerCodebook(codebook: try ExactCodebook(bytes, format: format, count: layer.count))
+        }
+        return DeltaLayerCodebook(
+            codebook: try DeltaCodebook(bytes, format: format, count: layer.count), baseHash: record.base ?? "",
+            earlier: record.earlier, base: base)
     case "trellis":
         let sorting = record.sorted.flatMap(TrellisCodebook.Sorting.init)
         let centers = record.centers.flatMap(WeightCenters.Axis.init)
@@ -48,7 +61,7 @@ func layerCodebook(
     case "fixed", "scaled":
         return try FixedPointLayerCodebook(record, parameters, layer, bits: bits)
     default:
-        throw .parameters(expected: "a quantizer uniform, fixed, scaled, trellis or exact", found: record.name)
+        throw .parameters(expected: "a quantizer uniform, fixed, scaled, trellis, exact or delta", found: record.name)
     }
 }
 

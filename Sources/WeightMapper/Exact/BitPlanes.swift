@@ -1,14 +1,15 @@
 /// How the words of a tensor lie in a run of bytes, bit by bit: all that gives them back from the run.
 ///
-/// A word is a sign, a *high* part of up to 15 bits below it (the exponent and some upper bits of the mantissa) and *low* bits.
-/// In trained weights the sign and the low bits are nearly random and worth no coding; the high part is not, and becomes one
-/// byte, its *symbol*, for a Huffman code to shorten. Joining the mantissa's upper bits to the exponent pays since the density
-/// of weights falls within a binade too; powers of two that a row or column has in common are taken out of it; and what
-/// remains of such a scale orders the symbols, so that near ones in the run have like statistics.
+/// A word is a sign, a *high* part of up to 15 bits and *low* bits. Of a floating-point number the high part is the exponent and
+/// some upper bits of the mantissa. In trained weights the sign and the low bits are nearly random and worth no coding; the high
+/// part is not, and becomes one byte, its *symbol*, for a Huffman code to shorten. Joining the mantissa's upper bits to the exponent
+/// pays since the density of weights falls within a binade too; powers of two that a row or column has in common are taken out of
+/// it; and what remains of such a scale orders the symbols, so that near ones in the run have like statistics.
 ///
 /// The run holds, one after the other, each unless it is constant:
 /// 1. the symbols, in the order that `ScaleCodes` says;
-/// 2. the low bits from `zeroBits` on, in memory order: sections of 8 bits, then of 4, 2 and 1 as needed, the latter packed;
+/// 2. the low bits from `zeroBits` on, in memory order: sections of 8 bits, then of 4, 2 and 1 as needed, the latter packed; and
+///    in the same way the bits between the high part and the sign, of which only whole numbers have any;
 /// 3. the signs, packed, in memory order;
 /// 4. the high parts that have no symbol, 16 bits each, in memory order.
 struct BitPlanes: Hashable, Sendable {
@@ -84,20 +85,37 @@ struct BitPlanes: Hashable, Sendable {
         runCount = start + 2 * escapeCount
     }
 
+    /// Bits that ideal codes would take, one for each section.
+    func entropyBits(of run: ArraySlice<UInt8>) -> Double {
+        let stored = sections.compactMap { section in
+            section.start.map { $0..<$0 + packedSize(count, width: section.width) }
+        }
+        return (stored + [runCount - 2 * escapeCount..<runCount]).reduce(0) { sum, section in
+            let bytes = run.dropFirst(section.lowerBound).prefix(section.count)
+            return sum + Plane(bits: 8, shape: .strip(section.count), samples: .narrow(Array(bytes))).entropyBits
+        }
+    }
+
     /// Width and place of each section.
     static func widths(wordBits: Int, lowBits: Int, zeroBits: Int) -> [(width: Int, shift: Int)] {
         var places = [(8, lowBits)]
-        var shift = zeroBits
-        while shift < lowBits {
-            let width = [8, 4, 2, 1].first { $0 <= lowBits - shift } ?? 1
-            places.append((width, shift))
-            shift += width
+        let highest = lowBits + highBits(wordBits: wordBits, lowBits: lowBits)
+        for range in [zeroBits..<lowBits, highest..<wordBits - 1] {
+            var shift = range.lowerBound
+            while shift < range.upperBound {
+                let width = [8, 4, 2, 1].first { $0 <= range.upperBound - shift } ?? 1
+                places.append((width, shift))
+                shift += width
+            }
         }
         return places + [(1, wordBits - 1)]
     }
 
+    /// Bits of the high part.
+    private static func highBits(wordBits: Int, lowBits: Int) -> Int { min(wordBits - 1 - lowBits, 15) }
+
     /// The high part's bits.
-    var highMask: UInt16 { UInt16(1 << (wordBits - 1 - lowBits) - 1) }
+    var highMask: UInt16 { UInt16(1 << Self.highBits(wordBits: wordBits, lowBits: lowBits) - 1) }
 }
 
 // MARK: - Storage
@@ -120,7 +138,7 @@ extension BitPlanes {
     ///   - wordBits: bits of each: 8, 16, 32 or 64.
     /// - Throws: `MapperError.parameters` for numbers out of range, or when bytes are missing.
     init(parsing bytes: inout ParameterReader, count: Int, wordBits: Int) throws(MapperError) {
-        let lowBits = try bytes.number("low bits", in: max(wordBits - 16, 0)...wordBits - 1)
+        let lowBits = try bytes.number("low bits", in: 0...wordBits - 1)
         let zeroBits = try bytes.number("zero bits", in: 0...lowBits)
         let stepBits = try bytes.number("bits of a step", in: 0...7)
         let base = try bytes.number("a base", in: 0...0xffff)

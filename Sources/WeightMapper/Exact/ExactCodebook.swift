@@ -57,6 +57,13 @@ public struct ExactCodebook: Hashable, Sendable {
         return (ExactCodebook(format: format, count: source.count, palette: palette, planes: planes), numbers + run)
     }
 
+    /// Bits that ideal codes would take for a run, one for each of its parts.
+    public func entropyBits(of run: [UInt8]) -> Double {
+        guard palette != nil else { return planes.entropyBits(of: run[...]) }
+        let numbers = Plane(bits: 8, shape: .strip(count), samples: .narrow(Array(run.prefix(count))))
+        return numbers.entropyBits + planes.entropyBits(of: run.dropFirst(count))
+    }
+
     /// Gives the tensor back, in memory order, a piece at a time.
     ///
     /// - Parameters:

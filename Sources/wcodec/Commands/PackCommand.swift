@@ -73,8 +73,8 @@ struct PackCommand: AsyncParsableCommand {
 
     func validate() throws {
         _ = try block.map(parseBlock)
-        if rate.lossless, !mapping.bits.isEmpty {
-            throw ValidationError("--lossless: expected without --bits, which says how much is lost")
+        if rate.isLossless, !mapping.bits.isEmpty {
+            throw ValidationError("--lossless and --delta: expected without --bits, which says how much is lost")
         }
         try rate.validate(mapping.range)
         guard models.count == 1 || output != nil || dryRun else {
@@ -93,6 +93,9 @@ struct PackCommand: AsyncParsableCommand {
             options.medium =
                 try medium?.medium ?? codec.map { try CodecRegistry.codec($0).description.medium } ?? .image
             options.choosesMedium = medium == .auto
+            options.base = try rate.delta.map { base throws(ModelFileError) in
+                try ModelFiles.open(base, layout: mapping.layout)
+            }
             let file = try ModelFiles.open(models, layout: mapping.layout)
             let packer = try Packer(file, options)
             if !run.quiet { for note in file.notes { printError(note) } }

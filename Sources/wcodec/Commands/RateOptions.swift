@@ -25,6 +25,15 @@ struct RateOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "As --lossless, but only what differs from another model: the one that this was tuned from, or an earlier checkpoint. "
+                + "Restoring needs it again.", valueName: "base"), completion: .file())
+    var delta: String?
+
+    /// Whether every bit is to come back.
+    var isLossless: Bool { lossless || delta != nil }
+
+    @Option(
+        help: ArgumentHelp(
             "When s and f change from model to model: up, down or both, as up+down-step; -step for one step at a time, "
                 + "-distribution to go by it instead of the largest weight. (default: up+down)", valueName: "rules"))
     var strategy: String?
@@ -57,8 +66,9 @@ struct RateOptions: ParsableArguments {
     func validate() throws {
         _ = try goal()
         _ = try trellisStates()
-        if lossless, try quantizer != nil || goal() != nil {
-            throw ValidationError("--lossless: expected without --quantizer and goals, which say how much is lost")
+        if isLossless, try quantizer != nil || goal() != nil {
+            throw ValidationError(
+                "--lossless and --delta: expected without --quantizer and goals, which say how much is lost")
         }
         _ = try fixedPoint()
         guard (1...9).contains(effort) else { throw ValidationError("--effort: expected 1 to 9, found \(effort)") }
@@ -71,7 +81,7 @@ struct RateOptions: ParsableArguments {
         options.goal = try goal()
         let states = try trellisStates()
         let isTrellis = quantizer.map { $0.hasPrefix("trellis") } ?? (options.goal != nil)
-        options.quantizer = lossless ? .exact : isTrellis ? .trellis : .uniform
+        options.quantizer = isLossless ? .exact : isTrellis ? .trellis : .uniform
         if var choice = try fixedPoint() {
             choice.scope = range.precision
             options.quantizer = .fixedPoint(choice)

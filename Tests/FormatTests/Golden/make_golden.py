@@ -37,6 +37,9 @@ CASES = {
     "v3/fixed-12-layer": ["double", "--quantizer", "fixed", "--range", "layer", "--bits", "12"],
     "v3/scaled-4-group": ["conv", "--quantizer", "scaled", "--range", "group:8", "--bits", "4"],
     "v3/scaled-6-model": ["fc|conv", "--quantizer", "scaled", "--range", "model", "--bits", "6", "--as", "video"],
+    "v3/exact-image": ["fc|half|double", "--lossless"],
+    "v3/exact-video": ["conv|half", "--lossless", "--as", "video"],
+    "v3/exact-audio": ["gru|double", "--lossless", "--as", "audio"],
 }
 
 
