@@ -103,8 +103,12 @@ extension TrellisCodebook {
     fileprivate func forEachPiece(
         _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, _ body: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        guard dtype != .f64 else { return try forEachRun(planes, layer, as: Double.self) { try body(UnsafeRawBufferPointer($0)) } }
-        guard dtype != .f32 else { return try forEachRun(planes, layer, as: Float.self) { try body(UnsafeRawBufferPointer($0)) } }
+        guard dtype != .f64 else {
+            return try forEachRun(planes, layer, as: Double.self) { try body(UnsafeRawBufferPointer($0)) }
+        }
+        guard dtype != .f32 else {
+            return try forEachRun(planes, layer, as: Float.self) { try body(UnsafeRawBufferPointer($0)) }
+        }
         let size = (dtype.bitWidth ?? 0) / 8
         let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.runLength * size, alignment: 16)
         defer { bytes.deallocate() }
