@@ -18,7 +18,7 @@ extension Packer {
         throw ArchiveError.layer(
             tensor: job.name,
             reason:
-                "expected errors of at most \(error), which its type does not resolve (--exclude keeps tensors exactly)"
+                "expected errors of at most \(error), which its type or indices of 16 bits do not resolve (--exclude keeps tensors exactly)"
         )
     }
 
