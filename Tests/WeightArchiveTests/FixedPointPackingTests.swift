@@ -24,17 +24,6 @@ struct FixedPointPackingTests {
         }
     }
 
-    /// The weights of a tensor.
-    private func weights(_ model: ModelFile, _ name: String) throws -> [Double] {
-        let tensor = try #require(model.tensors.first { $0.name == name })
-        func read<Scalar: WeightScalar>(_: Scalar.Type) -> [Double] {
-            var weights = [Scalar](repeating: 0, count: tensor.count)
-            TensorWeights<Scalar>(model, tensor).read(0..<tensor.count, into: &weights)
-            return weights.map { Double($0) }
-        }
-        return tensor.dtype == .f64 ? read(Double.self) : read(Float.self)
-    }
-
     /// Compares every packed weight with its group's step.
     private func expectWithinAStep(_ original: ModelFile, _ restored: ModelFile, _ packed: PackedModel) throws {
         for layer in packed.valid.planed {
@@ -239,7 +228,7 @@ struct FixedPointPackingTests {
         ) throws -> any LayerCodebook {
             let bytes = [UInt8](repeating: 1, count: count)
             return try layerCodebook(
-                .init(name: name, range: range, precision: precision), bytes.span, layer, bits: bits)
+                .init(name: name, range: range, precision: precision), bytes.span, layer, .f32, bits: bits)
         }
         #expect(try read().record == .init(name: "fixed", range: "channel", precision: "int8"))
         #expect(try read("fixed", "group:2", count: 16).serialized.count == 16)

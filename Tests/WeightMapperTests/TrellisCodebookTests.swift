@@ -92,12 +92,14 @@ import Testing
             for (isSplit, isFolded) in [(false, false), (layer.isSplit, false), (false, true)] {
                 let planes = layer.planes(bits: bits, isSplit: isSplit, isFolded: isFolded)
                 #expect(planes.allSatisfy { $0.bits == bits })
+                #expect(planes.reduce(0) { $0 + $1.samples.count } == layer.sampleCount(bits: bits))
                 #expect(try restored(planes, layer.codebook, geometry) == expected, "\(bits) \(isSplit) \(isFolded)")
             }
         }
         for coder in [PlaneCoder.deflate, .frameHuffman, .rice, .adaptive] where !weights.isEmpty {
             let planes = layer.bestPlanes(coder, depths: 1...16, geometry).planes
             #expect(try restored(planes, layer.codebook, geometry) == expected, "\(coder)")
+            #expect(planes.reduce(0) { $0 + $1.samples.count } <= 8 * weights.count)
             for plane in planes { #expect(try plane.shape.geometry(of: geometry).count == plane.samples.count) }
         }
     }
