@@ -1,7 +1,6 @@
 #include "png_rows.h"
 
 #include <libdeflate.h>
-#include <stdlib.h>
 #include <string.h>
 
 static uint32_t big_endian(const uint8_t *bytes)
@@ -49,7 +48,7 @@ static const uint8_t *join_data(const uint8_t *chunks, size_t size, size_t *join
             data = chunk.data;
         } else {
             // What is left of the file bounds what is to come.
-            if (!*copy && !(*copy = malloc(size)))
+            if (!*copy && !(*copy = wc_allocate(size)))
                 return NULL;
             if (data != *copy)
                 data = memcpy(*copy, data, count);
@@ -84,13 +83,13 @@ bool wc_png_read_plain(const uint8_t *chunks, size_t size, wc_png_format format,
     uint8_t *copy = NULL;
     const uint8_t *data = join_data(chunks, size, &count, &copy);
     struct libdeflate_decompressor *inflater = data ? libdeflate_alloc_decompressor() : NULL;
-    uint8_t *rows = inflater ? malloc(total) : NULL;
+    uint8_t *rows = inflater ? wc_allocate(total) : NULL;
     bool done = rows &&
                 libdeflate_zlib_decompress_ex(inflater, data, count, rows, total, &used, NULL) == LIBDEFLATE_SUCCESS &&
                 used == count && unpack_rows(rows, format, samples);
-    free(rows);
+    wc_release(rows);
     if (inflater)
         libdeflate_free_decompressor(inflater);
-    free(copy);
+    wc_release(copy);
     return done;
 }

@@ -1,3 +1,5 @@
+import CCodecShims
+
 /// Frames of one geometry in memory, one above the other, as one picture holds them.
 ///
 /// A file of its own costs a small frame more than its bins: an image's header and end, its code tables, its entry in an
@@ -22,12 +24,18 @@ struct FrameStack: ~Copyable {
     }
 
     /// Room for all frames of a picture; their samples are not set.
-    init(_ format: FrameFormat, in picture: FrameFormat) {
+    ///
+    /// - Throws: `CodecError.unsupported` when memory is short.
+    init(_ format: FrameFormat, in picture: FrameFormat, codec: String) throws(CodecError) {
+        guard let memory = wc_allocate(picture.byteCount) else {
+            throw .unsupported(
+                codec: codec, expected: "a picture that fits into memory", found: "\(picture.width)x\(picture.height)")
+        }
         self.format = format
-        samples = .allocate(byteCount: picture.byteCount, alignment: 16)
+        samples = UnsafeMutableRawBufferPointer(start: memory, count: picture.byteCount)
     }
 
-    deinit { samples.deallocate() }
+    deinit { wc_release(samples.baseAddress) }
 
     /// The samples of frame `index`.
     func frame(_ index: Int) -> UnsafeMutableRawBufferPointer {

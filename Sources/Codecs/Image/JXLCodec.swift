@@ -43,7 +43,7 @@ struct JXLCodec: MediaCodec {
     {
         let picture = try FrameStack.picture(format, count: count, in: description)
         let order = try order(picture)
-        let stack = FrameStack(format, in: picture)
+        let stack = try FrameStack(format, in: picture, codec: settings.codec)
         for index in 0..<count { try fillFrame(index, format, stack.frame(index), fill) }
         order.replaceBins(stack.samples)
         return try JXLEncoder(settings, picture).encode(UnsafeRawBufferPointer(stack.samples))
@@ -56,7 +56,7 @@ struct JXLCodec: MediaCodec {
         let order = try order(picture)
         let decoder = try JXLDecoder(codec: settings.codec, picture, stream)
         try decoder.readHeader()
-        let stack = FrameStack(format, in: picture)
+        let stack = try FrameStack(format, in: picture, codec: settings.codec)
         try decoder.readPicture(stack.samples)
         order.restoreBins(stack.samples)
         for index in 0..<count { take(index, UnsafeRawBufferPointer(stack.frame(index))) }

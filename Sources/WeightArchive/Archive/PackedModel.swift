@@ -142,6 +142,19 @@ public struct PackedModel: Sendable {
         return try body(codebook, UnsafeRawBufferPointer(bytes))
     }
 
+    /// Calls `body` with the bytes of a tensor whose planes were decoded, in memory order, piece by piece.
+    func forEachPiece(
+        of layer: PlanedLayer, _ planes: [Plane], earlier: (Int) throws -> BaseBytes,
+        _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        let dtype = DType(rawValue: valid.manifest.tensors[layer.tensor].dtype)
+        do {
+            try codebook(layer, earlier: earlier).forEachPiece(planes, layer.geometry, dtype, body)
+        } catch let error as MapperError {
+            throw ArchiveError.layer(tensor: layer.name, reason: "\(path): \(error)")
+        }
+    }
+
     private func withParameters<Result>(
         of index: Int, _ body: (Span<UInt8>) throws(MapperError) -> Result
     ) throws(ArchiveError) -> Result {

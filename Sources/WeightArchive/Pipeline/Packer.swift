@@ -53,6 +53,14 @@ public struct Packer: Sendable {
         planned = try WeightArchive.units(tensors, options, bases: baseTensors(of: model, tensors, options))
     }
 
+    /// A packer of some tensors, or parts of tensors, one by one.
+    init(_ model: ModelFile, _ options: PackOptions, tensors: [SelectedTensor]) {
+        self.model = model
+        self.options = options
+        self.tensors = tensors
+        planned = []
+    }
+
     /// One line of the plan: a tensor and what will become of it.
     public struct PlannedTensor: Sendable {
         public let name: String

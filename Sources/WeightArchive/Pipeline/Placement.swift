@@ -35,6 +35,14 @@ enum Placement: Sendable {
         }
     }
 
+    /// Whether the only frame holds the bins in their order, padding at its end.
+    var keepsOrder: Bool {
+        switch self {
+        case .pictures(let tiling): tiling.keepsOrder
+        case .track(let tiling): tiling.keepsOrder
+        }
+    }
+
     /// Writes frame `frame` of `bins`; padding is the middle bin, which is common among weights and so costs little.
     func tile<Bin: BinScalar>(_ bins: Span<Bin>, frame: Int, bits: Int, into samples: inout MutableSpan<Bin>) {
         switch self {

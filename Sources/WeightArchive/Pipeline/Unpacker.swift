@@ -127,18 +127,22 @@ public struct Unpacker: Sendable {
     private func restore(_ layer: PlanedLayer, _ files: RestoredFiles) throws -> Bool {
         let tensor = packed.valid.manifest.tensors[layer.tensor]
         let planes = try layer.decode { try packed.stream($0) }
-        return try packed.withBytes(of: layer, planes) { index in
-            let base = packed.valid.manifest.tensors[index]
-            return BaseBytes(try files.read(base.at[0], at: base.at[1], count: packed.valid.byteCounts[index]))
-        } _: { _, bytes in
-            let found = Hasher128.hash(bytes)
-            let isChanged = !layer.decodesExactly && found != tensor.packed?.hash
-            if !isChanged { try expect(tensor.packed?.hash ?? "", found, "tensor \(layer.name)", packed.path) }
-            try files.write(to: tensor.at[0]) { file, path in
-                try writeFully(file, bytes, at: tensor.at[1], path: path)
+        let hasher = Hasher128()
+        try files.write(to: tensor.at[0]) { file, path in
+            var place = tensor.at[1]
+            try packed.forEachPiece(of: layer, planes) { index in
+                let base = packed.valid.manifest.tensors[index]
+                return BaseBytes(try files.read(base.at[0], at: base.at[1], count: packed.valid.byteCounts[index]))
+            } _: { piece in
+                hasher.update(piece)
+                try writeFully(file, piece, at: place, path: path)
+                place += piece.count
             }
-            return isChanged
         }
+        let found = hasher.digest
+        let isChanged = !layer.decodesExactly && found != tensor.packed?.hash
+        if !isChanged { try expect(tensor.packed?.hash ?? "", found, "tensor \(layer.name)", packed.path) }
+        return isChanged
     }
 
     /// Reconstructs a layer's weights and writes them in their place.

@@ -18,6 +18,22 @@ protocol LayerCodebook: Sendable {
 }
 
 extension LayerCodebook {
+    /// Calls `body` with the bytes of a tensor, in memory order: in pieces where the codebook can restore it piece by piece.
+    ///
+    /// - Throws: `MapperError.parameters` as `restore` does, and what `body` throws.
+    func forEachPiece(
+        _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        if let trellis = self as? TrellisCodebook, trellis.keepsMemoryOrder(layer) {
+            return try trellis.forEachPiece(planes, layer, dtype, body)
+        }
+        let bytes = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: layer.count * (dtype.bitWidth ?? 0) / 8, alignment: 16)
+        defer { bytes.deallocate() }
+        try restore(planes, layer, dtype, into: bytes)
+        try body(UnsafeRawBufferPointer(bytes))
+    }
+
     func entropyBits(of planes: [Plane]) -> Double { planes.reduce(0) { $0 + $1.entropyBits } }
 }
 
@@ -80,6 +96,23 @@ extension TrellisCodebook: LayerCodebook {
             }
         }
         try dtype == .f64 ? run(Double.self) : run(Float.self)
+    }
+}
+
+extension TrellisCodebook {
+    fileprivate func forEachPiece(
+        _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        guard dtype != .f64 else { return try forEachRun(planes, layer, as: Double.self) { try body(UnsafeRawBufferPointer($0)) } }
+        guard dtype != .f32 else { return try forEachRun(planes, layer, as: Float.self) { try body(UnsafeRawBufferPointer($0)) } }
+        let size = (dtype.bitWidth ?? 0) / 8
+        let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.runLength * size, alignment: 16)
+        defer { bytes.deallocate() }
+        try forEachRun(planes, layer, as: Float.self) { weights in
+            let piece = UnsafeMutableRawBufferPointer(rebasing: bytes[..<(weights.count * size)])
+            store(weights, dtype, into: piece)
+            try body(UnsafeRawBufferPointer(piece))
+        }
     }
 }
 

@@ -97,6 +97,21 @@ struct PlacedPlane: Sendable {
     func decode(_ stream: (Int) throws -> [UInt8]) throws -> Plane {
         func run<Sample: BinScalar>(_ wrap: ([Sample]) -> Plane.Samples) throws -> Plane {
             var samples: [Sample] = []
+            if group.layers[0].placement.keepsOrder, group.framesOfStreams == [1] {
+                // The frame is the plane: no need to take it apart.
+                let count = group.layers[0].geometry.count
+                let bytes = try stream(0)
+                do {
+                    try bytes.withUnsafeBytes { bytes in
+                        try group.codec.decode(bytes, group.format, count: 1) { _, frame in
+                            samples = Array(frame.bindMemory(to: Sample.self).prefix(count))
+                        }
+                    }
+                } catch {
+                    throw ArchiveError.layer(tensor: group.layers[0].name, reason: "\(error)")
+                }
+                return Plane(bits: bits, shape: shape, samples: wrap(samples))
+            }
             try WeightArchive.decode(group, as: Sample.self, stream: stream) { _, bins in
                 samples = bins.withUnsafeBufferPointer { Array($0) }
             }

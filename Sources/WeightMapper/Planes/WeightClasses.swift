@@ -155,7 +155,7 @@ struct WeightClasses {
 
         /// Bits of all weights sorted by classes, each with frequencies of its own where it is large enough.
         func bits(_ classes: [UInt8], places: [UInt8]) -> Double {
-            var sums = [Float](repeating: 0, count: 512)
+            var sums = [Double](repeating: 0, count: 512)
             var counts = [Int](repeating: 0, count: 512)
             squares.withUnsafeBufferPointer { squares in
                 sums.withUnsafeMutableBufferPointer { sums in
@@ -163,14 +163,14 @@ struct WeightClasses {
                         for (channel, row) in classes.enumerated() {
                             let start = channel * length
                             if places.isEmpty {
-                                sums[Int(row)] += Float(channels[channel]) * Float(length)
+                                sums[Int(row)] += channels[channel] * Double(length)
                                 counts[Int(row)] += length
                                 continue
                             }
                             places.withUnsafeBufferPointer { places in
                                 for i in 0..<length {
                                     let value = Int(row) &+ Int(places[i])
-                                    sums[value] += squares[start &+ i]
+                                    sums[value] += Double(squares[start &+ i])
                                     counts[value] &+= 1
                                 }
                             }
@@ -182,10 +182,11 @@ struct WeightClasses {
             var bits = 0.0
             var (sum, count) = (0.0, 0.0)
             for value in sums.indices where counts[value] > 0 {
-                sum += Double(sums[value])
+                sum += sums[value]
                 count += Double(counts[value])
                 guard count >= 2048 else { continue }
-                bits += Self.bits(sum, count) + table
+                // Large classes have many tables, as layers that are not sorted.
+                bits += Self.bits(sum, count) + table * max(1, count / Double(memory))
                 (sum, count) = (0, 0)
             }
             return bits + Self.bits(sum, count)

@@ -86,24 +86,42 @@ public struct TrellisCodebook: Sendable {
         var indices = try TrellisPlanes.Reader(planes, count: geometry.count)
         let transitions = trellis.transitions
         let scale = Double(step)
-        if order.isMemoryOrder, centers.axis == nil {
-            // By runs, whose points stay in the cache.
-            var points = [Int32](repeating: 0, count: min(Self.runLength, weights.count))
-            for start in stride(from: 0, to: weights.count, by: Self.runLength) {
-                let count = min(Self.runLength, weights.count - start)
-                try indices.walk(transitions, into: &points, 0..<count)
-                points.withUnsafeBufferPointer { points in
-                    for i in 0..<count { weights[start &+ i] = Scalar(Double(points[i]) * scale) }
-                }
-            }
-            return try indices.finish()
-        }
         var points = [Int32](repeating: 0, count: weights.count)
         for start in stride(from: 0, to: weights.count, by: Self.runLength) {
             try indices.walk(transitions, into: &points, start..<min(start + Self.runLength, weights.count))
         }
         try indices.finish()
         place(points, order, scale, into: weights)
+    }
+
+    /// Whether weights follow each other in the planes as in memory, so that `forEachRun` can restore them piece by piece.
+    public func keepsMemoryOrder(_ geometry: LayerGeometry) -> Bool {
+        centers.axis == nil && ((try? WeightOrder(geometry, classes: classes[...]))?.isMemoryOrder ?? false)
+    }
+
+    /// Calls `body` with consecutive runs of the weights of a layer that keeps the order of memory.
+    ///
+    /// - Throws: `MapperError.parameters` when the planes are not those of such a layer, and what `body` throws.
+    public func forEachRun<Scalar: WeightScalar>(
+        _ planes: [Plane], _ geometry: LayerGeometry, as: Scalar.Type, _ body: (UnsafeBufferPointer<Scalar>) throws -> Void
+    ) throws {
+        precondition(keepsMemoryOrder(geometry))
+        var indices = try TrellisPlanes.Reader(planes, count: geometry.count)
+        let transitions = trellis.transitions
+        let scale = Double(step)
+        // Runs stay in the cache.
+        var points = [Int32](repeating: 0, count: min(Self.runLength, geometry.count))
+        let weights = UnsafeMutableBufferPointer<Scalar>.allocate(capacity: points.count)
+        defer { weights.deallocate() }
+        for start in stride(from: 0, to: geometry.count, by: Self.runLength) {
+            let count = min(Self.runLength, geometry.count - start)
+            try indices.walk(transitions, into: &points, 0..<count)
+            points.withUnsafeBufferPointer { points in
+                for i in 0..<count { weights[i] = Scalar(Double(points[i]) * scale) }
+            }
+            try body(UnsafeBufferPointer(rebasing: weights[..<count]))
+        }
+        try indices.finish()
     }
 
     /// Puts points of the grid in their weights' places.

@@ -99,7 +99,7 @@ struct PackCommand: AsyncParsableCommand {
             let file = try ModelFiles.open(models, layout: mapping.layout)
             let packer = try Packer(file, options)
             if !run.quiet { for note in file.notes { printError(note) } }
-            if dryRun { return try printPlan(packer) }
+            if dryRun { return try printPlan(packer, await packer.forecast(), file) }
             let path = try output ?? defaultOutput(file)
             let progress = ProgressLine("packing", quiet: run.quiet)
             defer { progress.clear() }
@@ -151,7 +151,7 @@ struct PackCommand: AsyncParsableCommand {
         if let line = keptLine(summary) { print("  " + line) }
     }
 
-    private func printPlan(_ packer: Packer) throws {
+    private func printPlan(_ packer: Packer, _ forecast: Forecast, _ model: ModelFile) throws {
         if json {
             struct Entry: Encodable {
                 let name, dtype: String
@@ -160,13 +160,20 @@ struct PackCommand: AsyncParsableCommand {
                 let kept, kind, codec: String?
                 let bits, frameWidth, frameHeight, frames: Int?
             }
+            struct Plan: Encodable {
+                let forecastBytes: Int
+                let forecastBitsPerWeight: Double
+                let tensors: [Entry]
+            }
+            let entries = packer.plan.map {
+                Entry(
+                    name: $0.name, dtype: $0.dtype, shape: $0.shape, bytes: $0.bytes, kept: $0.kept?.rawValue,
+                    kind: $0.kind?.rawValue, codec: $0.codec, bits: $0.bits, frameWidth: $0.frames?.width,
+                    frameHeight: $0.frames?.height, frames: $0.frames?.count)
+            }
             return try printJSON(
-                packer.plan.map {
-                    Entry(
-                        name: $0.name, dtype: $0.dtype, shape: $0.shape, bytes: $0.bytes, kept: $0.kept?.rawValue,
-                        kind: $0.kind?.rawValue, codec: $0.codec, bits: $0.bits, frameWidth: $0.frames?.width,
-                        frameHeight: $0.frames?.height, frames: $0.frames?.count)
-                })
+                Plan(
+                    forecastBytes: forecast.bytes, forecastBitsPerWeight: forecast.bitsPerWeight, tensors: entries))
         }
         var table = TextTable([
             .init("tensor", alignsRight: false), .init("type", priority: 3), .init("shape"),
@@ -184,8 +191,12 @@ struct PackCommand: AsyncParsableCommand {
         }
         for line in table.lines(width: terminalWidth()) { print(line) }
         print(
-            "\(grouped(packer.weightCount)) weights would be packed as \(packer.options.medium.rawValue); nothing was written"
+            "\(grouped(forecast.weights)) weights would be packed as \(packer.options.choosesMedium ? "whatever is smallest" : packer.options.medium.rawValue); nothing was written"
         )
+        let change = comparedSizes(model.files.reduce(0) { $0 + $1.originalSize }, forecast.bytes)
+        print(
+            "forecast: about \(size(forecast.bytes)), \(change.factor)x \(change.word), "
+                + "\(fixed(forecast.bitsPerWeight, 2)) bits per weight")
     }
 }
 
