@@ -44,7 +44,9 @@ extension Packer {
                 streams: streams.count, bytes: streams.reduce(0) { $0 + $1.count },
                 parameters: record.layers.reduce(0) { $0 + $1.parameters.count },
                 fixed: sliceJobs[index].codecs[0].fixedBytes * streams.count)
-        } done: { sizes[$0] = $1 }
+        } done: {
+            sizes[$0] = $1
+        }
         var layerBytes = 0.0
         var streams = 0
         var place = 0
@@ -105,7 +107,9 @@ extension Packer {
         // Headers of ZIP entries, and the manifest.
         let names = tensors.reduce(0) { $0 + $1.record.name.utf8.count }
         let entries = (streams + 3) * 140 + 2 * names
-        let manifest = hasPlanes ? 400 + 110 * packed + 45 * streams + 30 * (tensors.count - packed)
+        let manifest =
+            hasPlanes
+            ? 400 + 110 * packed + 45 * streams + 30 * (tensors.count - packed)
             : 400 + 480 * packed + 180 * streams + 110 * (tensors.count - packed) + 2 * names
         return kept + entries + manifest
     }
@@ -187,7 +191,9 @@ private struct Slices {
         parts = [first.count / 6, first.count / 2, first.count * 5 / 6].compactMap { middle in
             let start = max(min(middle - rows / 2, first.count - rows), 0)
             let axes = [LayerGeometry.Axis(first.role, rows)] + geometry.axes.dropFirst()
-            guard let geometry = try? LayerGeometry(kind: geometry.kind, axes: axes, count: rows * rest) else { return nil }
+            guard let geometry = try? LayerGeometry(kind: geometry.kind, axes: axes, count: rows * rest) else {
+                return nil
+            }
             var part = tensor
             part.geometry = geometry
             part.record.shape = [rows, rest]

@@ -95,48 +95,56 @@ extension Packer {
     private func measure(
         _ tensor: TensorRecord, _ job: LayerJob, _ planes: [Plane], _ codebook: any LayerCodebook
     ) throws -> (hash: String, crc: UInt, statistics: LayerStatistics) {
-        let size = (tensor.dtype.bitWidth ?? 0) / 8
-        let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: tensor.count * size, alignment: 16)
-        defer { bytes.deallocate() }
-        do throws(MapperError) {
+        do {
+            guard job.quantizer.isExact else {
+                return tensor.dtype == .f64
+                    ? try compare(TensorWeights<Double>(model, tensor), job, planes, codebook)
+                    : try compare(TensorWeights<Float>(model, tensor), job, planes, codebook)
+            }
+            let size = (tensor.dtype.bitWidth ?? 0) / 8
+            let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: tensor.count * size, alignment: 16)
+            defer { bytes.deallocate() }
             try codebook.restore(planes, job.geometry, tensor.dtype, into: bytes)
-        } catch {
+            return try measureExact(tensor, job, planes, codebook, UnsafeRawBufferPointer(bytes))
+        } catch let error as MapperError {
             throw ArchiveError.layer(tensor: job.name, reason: error.description)
         }
-        guard !job.quantizer.isExact else {
-            return try measureExact(tensor, job, planes, codebook, UnsafeRawBufferPointer(bytes))
-        }
-        let meter =
-            tensor.dtype == .f64
-            ? compare(TensorWeights<Double>(model, tensor), UnsafeRawBufferPointer(bytes))
-            : compare(TensorWeights<Float>(model, tensor), UnsafeRawBufferPointer(bytes))
-        let crc = model.checksums.isEmpty ? 0 : crc32_z(0, bytes.baseAddress, bytes.count)
-        return (
-            Hasher128.hash(UnsafeRawBufferPointer(bytes)), crc,
-            LayerStatistics(
-                entropy: codebook.entropyBits(of: planes) / Double(max(tensor.count, 1)),
-                variance: meter.variance, meanSquaredError: meter.meanSquaredError, maximumError: meter.maximumError)
-        )
     }
 
     private func compare<Scalar: WeightScalar>(
-        _ weights: TensorWeights<Scalar>, _ restored: UnsafeRawBufferPointer
-    ) -> ErrorMeter {
-        var meter = ErrorMeter()
+        _ weights: TensorWeights<Scalar>, _ job: LayerJob, _ planes: [Plane], _ codebook: any LayerCodebook
+    ) throws -> (hash: String, crc: UInt, statistics: LayerStatistics) {
         let dtype = weights.tensor.dtype
         let size = (dtype.bitWidth ?? 0) / 8
-        var scratch = [Scalar](repeating: 0, count: min(TensorWeights<Scalar>.chunk, weights.count))
-        weights.forEachChunk { start, originals in
-            scratch.withUnsafeMutableBufferPointer { scratch in
-                let part = UnsafeMutableBufferPointer(rebasing: scratch[..<originals.count])
-                // The error is that of what the file will hold, rounding to its type included.
-                load(
-                    UnsafeRawBufferPointer(rebasing: restored[start * size..<(start + originals.count) * size]), dtype,
-                    into: part)
-                meter.add(originals, UnsafeBufferPointer(part).span)
+        let hasher = Hasher128()
+        var crc: UInt = 0
+        var meter = ErrorMeter()
+        var originals = [Scalar](repeating: 0, count: min(TensorWeights<Scalar>.chunk, weights.count))
+        var restored = originals
+        var start = 0
+        try codebook.forEachPiece(planes, job.geometry, dtype) { piece in
+            hasher.update(piece)
+            if !model.checksums.isEmpty { crc = crc32_z(crc, piece.baseAddress, piece.count) }
+            for first in stride(from: 0, to: piece.count / size, by: originals.count) {
+                let count = min(originals.count, piece.count / size - first)
+                weights.read(start..<start + count, into: &originals)
+                restored.withUnsafeMutableBufferPointer { restored in
+                    let part = UnsafeMutableBufferPointer(rebasing: restored[..<count])
+                    // The error is that of what the file will hold, rounding to its type included.
+                    load(
+                        UnsafeRawBufferPointer(rebasing: piece[first * size..<(first + count) * size]), dtype,
+                        into: part)
+                    meter.add(originals.span.extracting(first: count), UnsafeBufferPointer(part).span)
+                }
+                start += count
             }
         }
-        return meter
+        return (
+            hasher.digest, crc,
+            LayerStatistics(
+                entropy: codebook.entropyBits(of: planes) / Double(max(weights.count, 1)),
+                variance: meter.variance, meanSquaredError: meter.meanSquaredError, maximumError: meter.maximumError)
+        )
     }
 }
 

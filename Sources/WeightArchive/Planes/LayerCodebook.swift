@@ -27,6 +27,7 @@ extension LayerCodebook {
         if let trellis = self as? TrellisCodebook, trellis.keepsMemoryOrder(layer) {
             return try trellis.forEachPiece(planes, layer, dtype, body)
         }
+        if let exact = self as? ExactLayerCodebook { return try exact.forEachPiece(planes, body) }
         let bytes = UnsafeMutableRawBufferPointer.allocate(
             byteCount: layer.count * (dtype.bitWidth ?? 0) / 8, alignment: 16)
         defer { bytes.deallocate() }
@@ -103,8 +104,12 @@ extension TrellisCodebook {
     fileprivate func forEachPiece(
         _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, _ body: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        guard dtype != .f64 else { return try forEachRun(planes, layer, as: Double.self) { try body(UnsafeRawBufferPointer($0)) } }
-        guard dtype != .f32 else { return try forEachRun(planes, layer, as: Float.self) { try body(UnsafeRawBufferPointer($0)) } }
+        guard dtype != .f64 else {
+            return try forEachRun(planes, layer, as: Double.self) { try body(UnsafeRawBufferPointer($0)) }
+        }
+        guard dtype != .f32 else {
+            return try forEachRun(planes, layer, as: Float.self) { try body(UnsafeRawBufferPointer($0)) }
+        }
         let size = (dtype.bitWidth ?? 0) / 8
         let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.runLength * size, alignment: 16)
         defer { bytes.deallocate() }

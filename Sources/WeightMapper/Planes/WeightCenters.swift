@@ -43,20 +43,21 @@ public struct WeightCenters: Sendable, Hashable {
 
 extension WeightCenters {
     /// Weights in steps, in an order, their centers subtracted.
-    func arrange(
-        _ weights: [Float], _ order: WeightOrder, scale: Float, into positions: UnsafeMutableBufferPointer<Float>
-    ) {
-        precondition(weights.count == order.count && positions.count == order.count)
-        weights.withUnsafeBufferPointer { weights in
-            if axis == nil {
-                order.forEachRun { first, length in
-                    for i in 0..<length { positions[first.number &+ i] = weights[first.offset &+ i] * scale }
-                }
-            } else {
-                order.forEachRun { first, length in
-                    for i in 0..<length {
-                        let center = value(channel: first.channel, column: first.column &+ i)
-                        positions[first.number &+ i] = weights[first.offset &+ i] * scale - Float(2 &* center)
+    func arrange(_ weights: [Float], _ order: WeightOrder, scale: Float) -> [Float] {
+        precondition(weights.count == order.count)
+        return [Float](unsafeUninitializedCapacity: weights.count) { positions, count in
+            count = weights.count
+            weights.withUnsafeBufferPointer { weights in
+                if axis == nil {
+                    order.forEachRun { first, length in
+                        for i in 0..<length { positions[first.number &+ i] = weights[first.offset &+ i] * scale }
+                    }
+                } else {
+                    order.forEachRun { first, length in
+                        for i in 0..<length {
+                            let center = value(channel: first.channel, column: first.column &+ i)
+                            positions[first.number &+ i] = weights[first.offset &+ i] * scale - Float(2 &* center)
+                        }
                     }
                 }
             }

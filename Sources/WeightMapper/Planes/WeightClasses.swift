@@ -19,24 +19,21 @@ struct WeightClasses {
     /// Bits of a table of code lengths.
     private static let table = 350.0
 
-    /// - Parameters:
-    ///   - weights: in memory order.
-    ///   - step: what is small, in the weights' unit: scales far below do not differ.
-    init(_ weights: [Float], _ geometry: LayerGeometry, step: Float) {
+    /// - Parameter positions: weights in steps, channel by channel.
+    init(_ positions: [Float], _ geometry: LayerGeometry) {
         let length = WeightOrder.channelLength(geometry)
-        guard WeightOrder.canSort(geometry), weights.count >= 1 << 12, length > 1 || geometry.channels.count > 1,
-            let order = try? WeightOrder(geometry)
+        guard WeightOrder.canSort(geometry), positions.count >= 1 << 12, length > 1 || geometry.channels.count > 1
         else {
             (classes, centers) = ([], .none)
             return
         }
-        var best = Choice(Energies(weights, order, length: length, step: step, .none), .none)
+        var best = Choice(Energies(positions, length: length, .none), .none)
         for axis in [WeightCenters.Axis.channels, .places] {
-            let centers = Self.centers(weights, order, length: length, step: step, axis)
+            let centers = Self.centers(positions, length: length, axis)
             guard centers.values.contains(where: { $0 != 0 }) else { continue }
-            var choice = Choice(Energies(weights, order, length: length, step: step, centers), centers)
+            var choice = Choice(Energies(positions, length: length, centers), centers)
             choice.bits += Self.cost(centers.values.map { UInt8(bitPattern: $0) })
-            if choice.bits < best.bits - 0.01 * Double(weights.count) { best = choice }
+            if choice.bits < best.bits - 0.01 * Double(positions.count) { best = choice }
         }
         (classes, centers) = (best.classes, best.centers)
     }
@@ -65,27 +62,22 @@ struct WeightClasses {
     }
 
     /// The median of each channel or place, of some of its weights, in whole indices.
-    private static func centers(
-        _ weights: [Float], _ order: WeightOrder, length: Int, step: Float, _ axis: WeightCenters.Axis
-    ) -> WeightCenters {
-        let count = axis == .channels ? order.channels.count : length
-        let others = axis == .channels ? length : order.channels.count
+    private static func centers(_ positions: [Float], length: Int, _ axis: WeightCenters.Axis) -> WeightCenters {
+        let channels = positions.count / length
+        let (count, others) = axis == .channels ? (channels, length) : (length, channels)
         // Each takes part in so many medians that every so manieth is enough.
         let stride = max(others / 65, 1)
-        var picked = [[Float]](repeating: [], count: count)
-        order.forEachRun { first, run in
-            for i in 0..<run {
-                let column = first.column + i
-                let (own, other) = axis == .channels ? (first.channel, column) : (column, first.channel)
-                if other % stride == 0 { picked[own].append(weights[first.offset + i]) }
+        let values = positions.withUnsafeBufferPointer { positions in
+            (0..<count).map { own in
+                var picked: [Float] = []
+                for other in Swift.stride(from: 0, to: others, by: stride) {
+                    picked.append(positions[axis == .channels ? own * length + other : other * length + own])
+                }
+                picked.sort()
+                return Int8(max(min(picked[picked.count / 2] / 2, 127), -127).rounded())
             }
         }
-        return WeightCenters(
-            axis: axis,
-            values: picked.map { values in
-                let median = values.sorted()[values.count / 2] / (2 * step)
-                return Int8(max(min(median, 127), -127).rounded())
-            })
+        return WeightCenters(axis: axis, values: values)
     }
 
     /// Classes by the logarithm of mean squares.
@@ -102,43 +94,64 @@ struct WeightClasses {
         return 1.05 * Double(HuffmanCode.deflateBits(counts))
     }
 
-    /// Mean squares of a layer's weights, in squared steps.
+    /// Mean squares of a layer's weights around their centers, in squared steps.
     private struct Energies {
         /// Of each channel, and of each place over all channels.
         var channels: [Double]
         var places: [Double]
-        private var squares: [Float]
+        private let positions: [Float]
         private let length: Int
+        /// Twice the centers of channels and of places; 0 where there are none.
+        private let ofChannels, ofPlaces: [Float]
 
-        init(_ weights: [Float], _ order: WeightOrder, length: Int, step: Float, _ centers: WeightCenters) {
+        init(_ positions: [Float], length: Int, _ centers: WeightCenters) {
+            self.positions = positions
             self.length = length
-            squares = [Float](repeating: 0, count: weights.count)
+            let many = positions.count / length
+            let doubled = centers.values.map { 2 * Float($0) }
+            let channelCenters = centers.axis == .channels ? doubled : [Float](repeating: 0, count: many)
+            let placeCenters = centers.axis == .places ? doubled : [Float](repeating: 0, count: length)
             var channels: [Double] = []
             var places = [Float](repeating: 0, count: length)
-            let scale = 1 / step
-            squares.withUnsafeMutableBufferPointer { squares in
-                centers.arrange(weights, order, scale: scale, into: squares)
+            var squares = places
+            positions.withUnsafeBufferPointer { positions in
                 places.withUnsafeMutableBufferPointer { places in
-                    for start in stride(from: 0, to: squares.count, by: length) {
-                        var sum: Float = 0
-                        for i in 0..<length {
-                            let square = squares[start &+ i] * squares[start &+ i]
-                            squares[start &+ i] = square
-                            places[i] += square
+                    squares.withUnsafeMutableBufferPointer { squares in
+                        placeCenters.withUnsafeBufferPointer { placeCenters in
+                            for channel in 0..<many {
+                                let start = channel * length
+                                let center = channelCenters[channel]
+                                for i in 0..<length {
+                                    let position = positions[start &+ i] - center - placeCenters[i]
+                                    squares[i] = position * position
+                                    places[i] += squares[i]
+                                }
+                                var sum = SIMD8<Float>()
+                                var i = 0
+                                while i + 8 <= length {
+                                    sum += UnsafeRawPointer(squares.baseAddress.unsafelyUnwrapped + i)
+                                        .loadUnaligned(as: SIMD8<Float>.self)
+                                    i += 8
+                                }
+                                var rest = Double(sum.sum())
+                                while i < length {
+                                    rest += Double(squares[i])
+                                    i += 1
+                                }
+                                channels.append(rest / Double(length))
+                            }
                         }
-                        // Apart, so that the loop above vectorizes.
-                        for i in 0..<length { sum += squares[start &+ i] }
-                        channels.append(Double(sum) / Double(length))
                     }
                 }
             }
-            let many = Double(channels.count)
-            self.places = places.map { Double($0) / many }
+            ofChannels = channelCenters
+            ofPlaces = placeCenters
+            self.places = places.map { Double($0) / Double(many) }
             self.channels = channels
         }
 
         /// Number of weights.
-        var count: Int { squares.count }
+        var count: Int { positions.count }
 
         private static func bits(_ sum: Double, _ count: Double) -> Double {
             count > 0 ? 0.5 * log2(sum / count + 0.3) * count : 0
@@ -157,10 +170,13 @@ struct WeightClasses {
         func bits(_ classes: [UInt8], places: [UInt8]) -> Double {
             var sums = [Double](repeating: 0, count: 512)
             var counts = [Int](repeating: 0, count: 512)
-            squares.withUnsafeBufferPointer { squares in
+            // Every so manieth channel of a large layer tells enough.
+            let every = places.isEmpty ? 1 : max(count >> 21, 1)
+            let scale = Double(classes.count) / Double((classes.count + every - 1) / every)
+            positions.withUnsafeBufferPointer { positions in
                 sums.withUnsafeMutableBufferPointer { sums in
                     counts.withUnsafeMutableBufferPointer { counts in
-                        for (channel, row) in classes.enumerated() {
+                        for (channel, row) in classes.enumerated() where channel % every == 0 {
                             let start = channel * length
                             if places.isEmpty {
                                 sums[Int(row)] += channels[channel] * Double(length)
@@ -170,7 +186,8 @@ struct WeightClasses {
                             places.withUnsafeBufferPointer { places in
                                 for i in 0..<length {
                                     let value = Int(row) &+ Int(places[i])
-                                    sums[value] += Double(squares[start &+ i])
+                                    let position = positions[start &+ i] - ofChannels[channel] - ofPlaces[i]
+                                    sums[value] += Double(position * position)
                                     counts[value] &+= 1
                                 }
                             }
@@ -182,8 +199,8 @@ struct WeightClasses {
             var bits = 0.0
             var (sum, count) = (0.0, 0.0)
             for value in sums.indices where counts[value] > 0 {
-                sum += sums[value]
-                count += Double(counts[value])
+                sum += sums[value] * scale
+                count += Double(counts[value]) * scale
                 guard count >= 2048 else { continue }
                 // Large classes have many tables, as layers that are not sorted.
                 bits += Self.bits(sum, count) + table * max(1, count / Double(memory))

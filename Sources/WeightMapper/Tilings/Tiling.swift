@@ -20,7 +20,8 @@ public struct Tiling: Sendable {
 
     /// Whether the only picture holds the bins in their order, row by row, padding at its end.
     public var keepsOrder: Bool {
-        frameCount == 1 && block == extent && [[], [.output], [.input], [.output, .input]].contains(geometry.axes.map(\.role))
+        frameCount == 1 && block == extent
+            && [[], [.output], [.input], [.output, .input]].contains(geometry.axes.map(\.role))
     }
 
     /// The block that would cover a whole matrix.

@@ -103,7 +103,8 @@ public struct TrellisCodebook: Sendable {
     ///
     /// - Throws: `MapperError.parameters` when the planes are not those of such a layer, and what `body` throws.
     public func forEachRun<Scalar: WeightScalar>(
-        _ planes: [Plane], _ geometry: LayerGeometry, as: Scalar.Type, _ body: (UnsafeBufferPointer<Scalar>) throws -> Void
+        _ planes: [Plane], _ geometry: LayerGeometry, as: Scalar.Type,
+        _ body: (UnsafeBufferPointer<Scalar>) throws -> Void
     ) throws {
         precondition(keepsMemoryOrder(geometry))
         var indices = try TrellisPlanes.Reader(planes, count: geometry.count)
@@ -116,12 +117,21 @@ public struct TrellisCodebook: Sendable {
         for start in stride(from: 0, to: geometry.count, by: Self.runLength) {
             let count = min(Self.runLength, geometry.count - start)
             try indices.walk(transitions, into: &points, 0..<count)
-            points.withUnsafeBufferPointer { points in
-                for i in 0..<count { weights[i] = Scalar(Double(points[i]) * scale) }
-            }
+            Self.scale(points, by: scale, into: UnsafeMutableBufferPointer(rebasing: weights[..<count]))
             try body(UnsafeBufferPointer(rebasing: weights[..<count]))
         }
         try indices.finish()
+    }
+
+    /// Points of the grid as weights.
+    @specialized(where Scalar == Float)
+    @specialized(where Scalar == Double)
+    private static func scale<Scalar: WeightScalar>(
+        _ points: [Int32], by scale: Double, into weights: UnsafeMutableBufferPointer<Scalar>
+    ) {
+        points.withUnsafeBufferPointer { points in
+            for i in weights.indices { weights[i] = Scalar(Double(points[i]) * scale) }
+        }
     }
 
     /// Puts points of the grid in their weights' places.

@@ -60,20 +60,21 @@ public struct TrellisQuantizer: Sendable {
             largest = max(largest, weight.magnitude)
         }
         let step = max(step, largest / Float(2 * Self.largestIndex), .leastNormalMagnitude)
-        let form = sortsWeights ? WeightClasses(weights, geometry, step: step) : nil
-        let order = try WeightOrder(geometry, classes: (form?.classes ?? [])[...])
+        let plain = try WeightOrder(geometry)
+        var positions = WeightCenters.none.arrange(weights, plain, scale: 1 / step)
+        let form = sortsWeights ? WeightClasses(positions, geometry) : nil
         let centers = form?.centers ?? .none
-        let positions = [Float](unsafeUninitializedCapacity: weights.count) { positions, count in
-            count = weights.count
-            centers.arrange(
-                weights, order, scale: 1 / step, into: UnsafeMutableBufferPointer(rebasing: positions[..<count]))
+        if let form, !form.classes.isEmpty || centers.axis != nil {
+            let order = try WeightOrder(geometry, classes: form.classes[...])
+            positions = centers.arrange(weights, order, scale: 1 / step)
         }
         let isSorted = form?.classes.isEmpty == false
         let isSplit = splitPays(positions, isSorted: isSorted)
         var layer = TrellisLayer(
             codebook: TrellisCodebook(
                 step: step, trellis: trellis, geometry, classes: form?.classes ?? [], centers: centers),
-            isSplit: isSplit, keepsPictures: order.keepsPictures, count: weights.count)
+            isSplit: isSplit, keepsPictures: form.map { $0.classes.count <= geometry.channels.count } ?? true,
+            count: weights.count)
         search(
             positions, isSplit: isSplit, isSorted: isSorted,
             runs: 0..<ceilDivide(weights.count, TrellisSearch.runLength)
