@@ -239,7 +239,7 @@ struct FixedPointPackingTests {
         ) throws -> any LayerCodebook {
             let bytes = [UInt8](repeating: 1, count: count)
             return try layerCodebook(
-                .init(name: name, range: range, precision: precision), bytes.span, layer, bits: bits)
+                .init(name: name, range: range, precision: precision), bytes.span, layer, .f32, bits: bits)
         }
         #expect(try read().record == .init(name: "fixed", range: "channel", precision: "int8"))
         #expect(try read("fixed", "group:2", count: 16).serialized.count == 16)
