@@ -50,17 +50,20 @@ struct FixedPointJob: Hashable, Sendable, CustomStringConvertible {
     /// - Throws: `MapperError` for precisions that are not this layer's.
     func quantizer(_ dtype: DType, _ geometry: LayerGeometry) throws(MapperError) -> FixedPointQuantizer {
         guard let given else {
-            return try FixedPointQuantizer(kind, bits: bits, scope: scope, measure: measure, largest: largest(dtype))
+            return try FixedPointQuantizer(
+                kind, bits: bits, scope: scope, measure: measure, largest: dtype.largestFinite)
         }
         let codebook = try FixedPointCodebook(
             bits: bits, kind: kind, encoding: given.encoding, given.bytes.span, scope: scope, geometry: geometry)
         return try FixedPointQuantizer(
-            kind, bits: bits, scope: scope, steps: codebook.steps, largest: largest(dtype))
+            kind, bits: bits, scope: scope, steps: codebook.steps, largest: dtype.largestFinite)
     }
+}
 
-    /// The largest finite number of a type: a weight must not be restored as infinity.
-    private func largest(_ dtype: DType) -> Double {
-        switch dtype {
+extension DType {
+    /// The largest finite number of a narrow type: a weight must not be restored as infinity.
+    var largestFinite: Double {
+        switch self {
         case .f16: 65_504
         case .bf16: Double(Float(bitPattern: 0x7f7f_0000))
         default: .infinity

@@ -209,14 +209,15 @@ extension Packer {
             let quantizer = try TrellisQuantizer(
                 states: effort.states, step: step, lambda: effort.lambda, rates: rates, passes: effort.passes,
                 sortsWeights: effort.sortsWeights)
-            return .trellis(try quantizer.quantize(weights, job.geometry))
+            return .trellis(try quantizer.quantize(weights, job.geometry, limit: tensor.dtype.largestFinite))
         case .exact(let base):
             let (plane, codebook) = try splitExactly(tensor, job, against: base)
             return .bins(plane, codebook)
         case .bounded(let error, let effort):
             let quantizer = try TrellisQuantizer(
                 states: 1, step: error * scale, lambda: 0, sortsWeights: effort.sortsWeights)
-            return .trellis(try quantizer.quantize(floats(of: tensor), job.geometry))
+            return .trellis(
+                try quantizer.quantize(floats(of: tensor), job.geometry, limit: tensor.dtype.largestFinite))
         }
     }
 

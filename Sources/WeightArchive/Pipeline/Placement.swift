@@ -117,7 +117,8 @@ func units(
                 if options.quantizer == .exact {
                     .exact(against: bases[index])
                 } else if case .maximumError(let error) = options.goal {
-                    .bounded(error: Float(error), options.effort)
+                    // No more than asked for, which may lie between two numbers of `Float` or beyond all of them.
+                    .bounded(error: Double(Float(error)) > error ? Float(error).nextDown : Float(error), options.effort)
                 } else if options.choosesSteps {
                     .trellis(step: steps[index] ?? 1, options.effort)
                 } else if case .fixedPoint(let choice) = options.quantizer {

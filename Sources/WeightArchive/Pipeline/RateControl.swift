@@ -83,8 +83,12 @@ struct RateControl {
     private mutating func choose() async throws {
         guard goal != nil else { return try await chooseByLayer() }
         if let bits = allowedBits, bits < 0.02 * weightCount {
+            guard case .size(let bytes) = goal else {
+                throw ArchiveError.option(
+                    "--target-bpw: expected at least 0.02 bits per weight, found \(bits / weightCount)")
+            }
             throw ArchiveError.option(
-                "--target-size: expected more than the \(fixedBytes) bytes that are kept exactly, found less")
+                "--target-size: expected more than the \(fixedBytes) bytes that are kept exactly, found \(bytes)")
         }
         step = firstStep()
         for _ in 0..<8 {

@@ -50,9 +50,12 @@ public struct TrellisQuantizer: Sendable {
     /// - Parameters:
     ///   - weights: in memory order.
     ///   - geometry: the layer.
+    ///   - limit: largest finite number of the weights' type, beyond which none may be restored.
     /// - Returns: the indices, not yet in planes, and the codebook that gives them back as weights.
     /// - Throws: `MapperError.nonFinite` at the first NaN or infinity.
-    public func quantize(_ weights: [Float], _ geometry: LayerGeometry) throws(MapperError) -> TrellisLayer {
+    public func quantize(
+        _ weights: [Float], _ geometry: LayerGeometry, limit: Double = .infinity
+    ) throws(MapperError) -> TrellisLayer {
         precondition(weights.count == geometry.count)
         var largest: Float = 0
         for (index, weight) in weights.enumerated() {
@@ -60,6 +63,9 @@ public struct TrellisQuantizer: Sendable {
             largest = max(largest, weight.magnitude)
         }
         let step = max(step, largest / Float(2 * Self.largestIndex), .leastNormalMagnitude)
+        // A way may lead past a weight by less than five steps: those that near the limit move as far towards 0.
+        let bound = max(Float(min(limit, Double(Float.greatestFiniteMagnitude))) - 5 * step, 0)
+        let weights = largest <= bound ? weights : weights.map { min(max($0, -bound), bound) }
         let plain = try WeightOrder(geometry)
         var positions = WeightCenters.none.arrange(weights, plain, scale: 1 / step)
         let form = sortsWeights ? WeightClasses(positions, geometry) : nil
