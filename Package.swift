@@ -2,7 +2,7 @@
 import PackageDescription
 
 /// A C library as Debian's -dev package installs it, imported by the module map under `Sources/CLibs`.
-func clib(_ name: String, pkgConfig: String, apt: String) -> Target {
+func clib(_ name: String, pkgConfig: String? = nil, apt: String) -> Target {
     .systemLibrary(name: name, path: "Sources/CLibs/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
 }
 
@@ -39,6 +39,9 @@ let package = Package(
     ],
     targets: [
         clib("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
+        clib("CDeflate", pkgConfig: "libdeflate", apt: "libdeflate-dev"),
+        // Without pkg-config, whose flags for libjxl SwiftPM warns of and does not need.
+        clib("CJXL", apt: "libjxl-dev"),
         clib("CAVCodec", pkgConfig: "libavcodec", apt: "libavcodec-dev"),
         clib("CAVFormat", pkgConfig: "libavformat", apt: "libavformat-dev"),
         clib("CAVUtil", pkgConfig: "libavutil", apt: "libavutil-dev"),
@@ -49,11 +52,11 @@ let package = Package(
         clib("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         .target(
             name: "CCodecShims",
-            dependencies: ["CPNG", "CAVCodec", "CAVFormat", "CAVUtil"],
+            dependencies: ["CPNG", "CDeflate", "CAVCodec", "CAVFormat", "CAVUtil"],
             path: "Sources/CLibs/CCodecShims"),
 
         library("WeightMapper"),
-        library("Codecs", ["CPNG", "CAVCodec", "CAVFormat", "CAVUtil", "CSndfile", "CCodecShims"]),
+        library("Codecs", ["CPNG", "CJXL", "CAVCodec", "CAVFormat", "CAVUtil", "CSndfile", "CCodecShims"]),
         library(
             "ModelFiles", ["CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
             exclude: ["ONNX/onnx.proto"]),

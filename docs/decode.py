@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Restores a model from a packed file (.wcz), by docs/format.md and nothing else of this repository.
 
-    python decode.py PACKED.wcz OUT
+    python decode.py PACKED.wcz OUT [BASE.safetensors]
 
-OUT is the model's file, or the folder for a model of several files; it must not exist. Section numbers are those of
-format.md. Needs numpy, Pillow, PyAV and soundfile, and h5py for compressed HDF5 files; hashes are checked when xxhash is
-installed too. This decoder is short
+OUT is the model's file, or the folder for a model of several files; it must not exist. BASE is the model that it was packed
+against, where there was one. Section numbers are those of
+format.md. Needs numpy, Pillow, PyAV and soundfile, h5py for compressed HDF5 files and imagecodecs for JPEG XL; hashes are checked
+when xxhash is installed too. This decoder is short
 rather than fast or thrifty: it holds a model's files in memory.
 """
 
@@ -52,15 +53,23 @@ def open_container(path):
     check_hash(memoryview(data)[:-32], trailer[1].decode(), path)
     archive = zipfile.ZipFile(io.BytesIO(data))
 
-    def entry(name):
+    def entry(name, may_be_deflated=False):
         info = archive.getinfo(name)
-        check(info.compress_type == zipfile.ZIP_STORED, f"{name}: expected a stored entry")
+        kinds = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) if may_be_deflated else (zipfile.ZIP_STORED,)
+        check(info.compress_type in kinds, f"{name}: expected a stored entry")
         return archive.read(info)
 
     return entry
 
 
 # 5. Streams: each function gives the frames of one as arrays of bins
+
+
+def split_frames(picture, stream):
+    """The frames that stand one above the other in a picture."""
+    frames = stream.get("frames", 1)
+    check(len(picture) % frames == 0, f"{stream['entry']}: a picture of another size")
+    return np.split(picture, frames)
 
 
 def read_png(data, stream):
@@ -72,13 +81,23 @@ def read_png(data, stream):
     samples = np.asarray(picture)
     depth = {"1": 1, "L": 8, "I;16": 16, "I;16B": 16, "I": 16}.get(picture.mode)
     check(depth is not None, f"{stream['entry']}: expected a gray picture, found mode {picture.mode}")
-    return [samples.astype(np.uint16) >> (depth - stream["bits"])]
+    return split_frames(samples.astype(np.uint16) >> (depth - stream["bits"]), stream)
 
 
-def read_video(data, stream, codec, is_lossless):
-    import av
+def read_jxl(data, stream, parameters):
+    import imagecodecs
 
     n = stream["bits"]
+    samples = imagecodecs.jpegxl_decode(data).astype(np.int64)
+    center = int(parameters.get("center", 1 << n - 1))
+    bins = center + np.where(samples % 2 == 0, samples // 2, -(samples + 1) // 2)
+    return split_frames((bins % (1 << n)).astype(np.uint16), stream)
+
+
+def read_video(data, stream, codec, is_lossless, pack):
+    import av
+
+    n, width = stream["bits"], -(-stream["width"] // pack)
     depths = {"utvideo": [8], "ffv1": [8, 9, 10, 12, 16], "h264": [8, 10]}.get(codec, [8, 10, 12])
     least = n if is_lossless else max(n, 10 if codec == "av1" else 8)
     depth = min(d for d in depths if d >= least)
@@ -88,23 +107,37 @@ def read_video(data, stream, codec, is_lossless):
         for picture in container.decode(container.streams.video[0]):
             for plane in picture.planes[: 3 if codec == "utvideo" else 1]:
                 row = np.frombuffer(plane, "<u2" if depth > 8 else "u1").reshape(plane.height, -1)
-                samples = row[: stream["height"], : stream["width"]].astype(np.uint32)
+                samples = row[: stream["height"], :width].astype(np.uint32)
+                if pack == 2:
+                    samples = np.dstack([samples & 0xF0, samples << 4 & 0xF0]).reshape(stream["height"], -1)
+                    samples = samples[:, : stream["width"]]
                 rounded = samples + (1 << shift >> 1) >> shift
                 frames.append(np.minimum(rounded, (1 << n) - 1).astype(np.uint16))
     check(0 <= len(frames) - stream["frames"] < (3 if codec == "utvideo" else 1), f"{stream['entry']}: other frames")
     return frames[: stream["frames"]]
 
 
-def read_audio(data, stream, codec, is_lossless):
+def unpack_pairs(samples, bits, silence):
+    """The bins of samples that stand for two each."""
+    differences = np.arange(-(1 << bits - 1), 1 << bits - 1)
+    order = np.argsort(np.add.outer(differences**2, differences**2), axis=None, kind="stable")
+    pairs = order[np.where(samples < 0, -2 * samples - 1, 2 * samples)]
+    bins = differences[np.stack([pairs >> bits, pairs % (1 << bits)], axis=1)] + silence
+    return (bins % (1 << bits)).astype(np.uint16).reshape(1, -1)
+
+
+def read_audio(data, stream, codec, is_lossless, pack):
     import soundfile
 
-    middle = 1 << (stream["bits"] - 1)
+    middle, depth = 1 << (stream["bits"] - 1), pack * stream["bits"]
     if is_lossless:
         # soundfile gives 8-bit samples in the upper byte.
         with soundfile.SoundFile(io.BytesIO(data)) as track:
             silence = re.fullmatch("silence=([0-9]+)", track.comment)
             samples = track.read(dtype="int16")
-        bins = samples.astype(np.int32) >> (8 if stream["bits"] <= 8 else 0)
+        bins = samples.astype(np.int32) >> (8 if depth <= 8 else 0)
+        if pack == 2:
+            return [unpack_pairs(bins, stream["bits"], int(silence[1]) if silence else middle)[:, : stream["width"]]]
         if silence:
             modulus = 256 if stream["bits"] <= 8 else 65536
             return [((bins + int(silence[1])) % modulus).astype(np.uint16).reshape(1, -1)]
@@ -114,16 +147,22 @@ def read_audio(data, stream, codec, is_lossless):
     return [np.clip(bins + middle, 0, 2 * middle - 1).astype(np.uint16).reshape(1, -1)]
 
 
+VIDEO = ("utvideo", "ffv1", "h264", "hevc", "av1", "vp9")
+
+
 def read_stream(data, stream):
     check_hash(data, stream["hash"], stream["entry"])
     codec, *parameters = re.split("[:,]", stream["codec"])
-    is_lossless = not any(parameter.startswith("qp=") for parameter in parameters)
+    parameters = dict(parameter.split("=") for parameter in parameters)
+    is_lossless, pack = "qp" not in parameters, int(parameters.get("pack", 1))
     if codec == "png":
         frames = read_png(data, stream)
-    elif codec in ("utvideo", "ffv1", "h264", "hevc", "av1", "vp9"):
-        frames = read_video(data, stream, codec, is_lossless)
+    elif codec == "jxl":
+        frames = read_jxl(data, stream, parameters)
+    elif codec in VIDEO:
+        frames = read_video(data, stream, codec, is_lossless, pack)
     elif codec in ("flac", "wav", "vorbis", "opus", "mp3"):
-        frames = read_audio(data, stream, codec, codec in ("flac", "wav"))
+        frames = read_audio(data, stream, codec, codec in ("flac", "wav"), pack)
     else:
         raise FormatError(f"{stream['entry']}: unknown codec {codec}")
     for frame in frames:
@@ -203,26 +242,200 @@ def read_ranges(encoding, data, channels):
     return lows, highs
 
 
-def restore_weights(bins, packed, dtype, quantizer, parameters):
-    """The bytes of a tensor."""
-    counts = [size for _, size in packed["axes"]]
-    is_channel = [role in CHANNEL for role, _ in packed["axes"]]
-    channels, inner = 1, len(bins)
-    if quantizer["range"] == "channel" and True in is_channel:
+def channel_layout(axes, count, by_channel):
+    """Number of channels, and of weights that follow each other within one (7.1)."""
+    counts = [size for _, size in axes]
+    is_channel = [role in CHANNEL for role, _ in axes]
+    if by_channel and True in is_channel:
         first, last = is_channel.index(True), len(is_channel) - is_channel[::-1].index(True)
         if all(is_channel[first:last]):
-            channels, inner = math.prod(counts[first:last]), math.prod(counts[last:])
-    means = 1 << packed["bits"] if quantizer["reconstruct"] == "mean" else 0
-    lows, highs = read_ranges(packed["ranges"], parameters[: len(parameters) - means], channels)
+            return math.prod(counts[first:last]), math.prod(counts[last:])
+    return 1, count
+
+
+def restore_uniform(bins, axes, bits, ranges, quantizer, parameters):
+    """Weights of a uniform quantizer (7.1 to 7.3)."""
+    channels, inner = channel_layout(axes, len(bins), quantizer["range"] == "channel")
+    means = 1 << bits if quantizer["reconstruct"] == "mean" else 0
+    lows, highs = read_ranges(ranges, parameters[: len(parameters) - means], channels)
     fractions = (np.frombuffer(parameters[len(parameters) - means :], np.uint8) + 0.5) / 256 if means else None
 
     # The last row of a folded layer may be short.
     padded = np.zeros(-(-len(bins) // (channels * inner)) * channels * inner, np.uint16)
     padded[: len(bins)] = bins
     padded = padded.reshape(-1, channels, inner)
-    steps = (highs - lows) / (1 << packed["bits"])
+    steps = (highs - lows) / (1 << bits)
     positions = padded + (fractions[padded] if means else 0.5)
-    weights = (lows[:, None] + positions * steps[:, None]).ravel()[: len(bins)]
+    return (lows[:, None] + positions * steps[:, None]).ravel()[: len(bins)]
+
+
+def restore_fixed_point(bins, axes, bits, quantizer, parameters):
+    """Weights of the quantizers fixed and scaled (7.4)."""
+    scope = re.fullmatch("layer|channel|group:([1-9][0-9]*)", quantizer["range"])
+    check(scope and 2 <= bits <= 16, f"{quantizer['range']}: not a range of {bits}-bit numbers")
+    channels, inner = channel_layout(axes, len(bins), scope[0] != "layer")
+    place = np.arange(len(bins))
+    channel = place // inner % channels
+    place = place // (inner * channels) * inner + place % inner
+    most = -(-len(bins) // (inner * channels)) * inner
+    block = min(int(scope[1] or most), most)
+
+    encodings = {"fixed": ["int8", "int16"], "scaled": ["bfloat16", "float32", "float64"]}[quantizer["name"]]
+    check(quantizer["precision"] in encodings, f"unknown precision {quantizer['precision']}")
+    if quantizer["precision"] == "bfloat16":
+        numbers = (np.frombuffer(parameters, "<u2").astype("<u4") << 16).view("<f4")
+    else:
+        kinds = {"int8": "i1", "int16": "<i2", "float32": "<f4", "float64": "<f8"}
+        numbers = np.frombuffer(parameters, kinds[quantizer["precision"]])
+    if quantizer["name"] == "fixed":
+        check(np.all(numbers >= -1074) and np.all(numbers <= 1023), "impossible exponents")
+        steps = np.ldexp(1.0, numbers.astype(int))
+    else:
+        steps = numbers.astype(np.float64)
+        check(np.all(steps > 0) and np.all(np.isfinite(steps)), "impossible scales")
+    check(len(steps) == -(-most // block) * channels, "another number of precisions")
+    return (bins.astype(np.float64) - (1 << bits - 1)) * steps[place // block * channels + channel]
+
+
+# Bits of a type's numbers and of their mantissas (7.6).
+FLOATS = {"F64": (64, 52), "F32": (32, 23), "F16": (16, 10), "BF16": (16, 7), "F8_E4M3": (8, 3), "F8_E5M2": (8, 2)}
+
+
+class Parameters:
+    """Reads the parameters of the quantizers exact and delta."""
+
+    def __init__(self, data):
+        self.data, self.position = data, 0
+
+    def take(self, count):
+        check(count <= len(self.data) - self.position, "parameters end early")
+        self.position += count
+        return np.frombuffer(self.data, np.uint8, count, self.position - count)
+
+    def number(self, low, high):
+        value, shift = 0, 0
+        while True:
+            byte = int(self.take(1)[0])
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                check(low <= value <= high, f"{value} is not from {low} to {high}")
+                return value
+            check(shift < 63, "a number of too many bytes")
+
+
+class BitPlanes:
+    """Words of `bits` bits in a run of bytes (7.6.1)."""
+
+    def __init__(self, parameters, count, bits):
+        self.count, self.bits = count, bits
+        self.low = parameters.number(0, bits - 1)
+        zero = parameters.number(0, self.low)
+        self.step = parameters.number(0, 7)
+        self.base = parameters.number(0, 0xFFFF)
+        self.escapes = parameters.number(0, count)
+        self.high = min(bits - 1 - self.low, 15)
+        places = [(8, self.low)]
+        for start, end in (zero, self.low), (self.low + self.high, bits - 1):
+            while start < end:
+                width = next(width for width in (8, 4, 2, 1) if width <= end - start)
+                places.append((width, start))
+                start += width
+        places.append((1, bits - 1))
+        stored = [parameters.number(0, 1) == 0 for _ in places]
+        check(any(stored), "nothing is stored")
+        values = [None if is_stored else int(parameters.take(1)[0]) for is_stored in stored]
+        check(all(value is None or value < 1 << width for value, (width, _) in zip(values, places)), "a large constant")
+        self.sections = [(width, place, value) for (width, place), value in zip(places, values)]
+        kinds = parameters.number(0, 3)
+        columns = parameters.number(1, min(count, 1 << 20)) if kinds else count
+        check(count % columns == 0, "rows that do not fill the tensor")
+        rows = parameters.take(count // columns) if kinds & 1 else np.zeros(count // columns, np.uint8)
+        places = parameters.take(columns) if kinds & 2 else np.zeros(columns, np.uint8)
+        self.scales = (rows[:, None].astype(int) + places).ravel()
+
+    def restore(self, run):
+        """The words, and the rest of the run."""
+        words = np.zeros(self.count, np.uint64)
+        symbols = None
+        for width, place, value in self.sections:
+            if value is None:
+                size = -(-self.count * width // 8)
+                check(len(run) >= size, "a run that ends early")
+                packed, run = run[:size], run[size:]
+                shifts = np.arange(0, 8, width, dtype=np.uint8)
+                numbers = (packed[:, None] >> shifts & (0xFF >> 8 - width)).ravel()[: self.count]
+            else:
+                numbers = np.full(self.count, value, np.uint8)
+            if symbols is not None:
+                words |= numbers.astype(np.uint64) << np.uint64(place)
+            elif value is None:
+                # By class, then in memory order.
+                symbols = np.zeros(self.count, np.uint8)
+                symbols[np.argsort(self.scales % 4, kind="stable")] = numbers
+            else:
+                symbols = numbers
+        check(len(run) >= 2 * self.escapes, "a run that ends early")
+        escapes, run = run[: 2 * self.escapes].view("<u2"), run[2 * self.escapes :]
+        highs = self.base + symbols.view(np.int8).astype(int) - (self.scales // 4 << self.step)
+        highs[symbols == 128] = 0
+        check(np.count_nonzero(symbols == 127) == self.escapes, "another number of words without symbol")
+        highs[symbols == 127] = escapes
+        words |= (highs & (1 << self.high) - 1).astype(np.uint64) << np.uint64(self.low)
+        return words, run
+
+
+def restore_exactly(run, dtype, count, quantizer, data, base):
+    """The bytes of a tensor of the quantizers exact (7.6.2) and delta (7.6.3)."""
+    check(dtype in FLOATS, f"{dtype} is no floating-point type")
+    bits, mantissa = FLOATS[dtype]
+    parameters = Parameters(data)
+    run = np.frombuffer(run.astype(np.uint8).tobytes(), np.uint8)
+    if quantizer["name"] == "delta":
+        check(base is not None and len(base) == count * bits // 8, "expected the base that it was packed against")
+        check_hash(base, quantizer["base"], "base")
+        base = np.frombuffer(base, f"<u{bits // 8}").astype(np.uint64)
+        exponents = (base >> np.uint64(mantissa)).astype(int) & (1 << bits - 1 - mantissa) - 1
+        parts = []
+        for number in range(parameters.number(1, 1 << bits - 1 - mantissa)):
+            first = parameters.number(parts[-1][0] + 1 if parts else 0, 1 << bits if parts else 0)
+            parts.append((first, BitPlanes(parameters, parameters.number(1, count), bits)))
+        moved = np.zeros(count, np.uint64)
+        for (first, planes), end in zip(parts, [first for first, _ in parts[1:]] + [1 << bits]):
+            words, run = planes.restore(run)
+            mine = (first <= exponents) & (exponents < end)
+            check(np.count_nonzero(mine) == len(words), "another number of words in a part")
+            moved[mine] = words
+        mask, top = np.uint64((1 << bits) - 1), np.uint64(bits - 1)
+
+        def counted(words):
+            return words ^ np.where(words >> top, mask >> np.uint64(1), np.uint64(0))
+
+        # Whole numbers wrap around at 2^64, and so at 2^bits.
+        distance = moved >> np.uint64(1) ^ np.uint64(0) - (moved & np.uint64(1))
+        words = counted(counted(base) + distance & mask)
+    elif parameters.number(0, 1):
+        group, values = parameters.number(2, 256), parameters.number(1, count)
+        planes = BitPlanes(parameters, values, bits)
+        numbers = run[:count]
+        values, run = planes.restore(run[count:])
+        words, used = np.zeros(count, np.uint64), 0
+        for start in range(0, count, group):
+            first = used
+            for place in range(start, min(start + group, count)):
+                check(numbers[place] <= used - first, "a number beyond its table")
+                used += numbers[place] == used - first
+                check(used <= len(values), "values that end early")
+                words[place] = values[first + numbers[place]]
+        check(used == len(values), "values that are left")
+    else:
+        words, run = BitPlanes(parameters, count, bits).restore(run)
+    check(len(run) == 0 and parameters.position == len(data), "bytes that are left")
+    return words.astype(f"<u{bits // 8}").tobytes()
+
+
+def store(weights, dtype):
+    """The bytes of weights in a tensor's type (7.3)."""
     if dtype == "F64":
         return weights.astype("<f8").tobytes()
     weights = weights.astype("<f4")
@@ -235,6 +448,40 @@ def restore_weights(bins, packed, dtype, quantizer, parameters):
     return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype("<u2").tobytes()
 
 
+def strip_axes(count):
+    """Axes of a strip of so many samples (7.6)."""
+    check(count > 0, "an empty strip")
+    height = -(-count // 8192)
+    return [["output", height], ["input", -(-count // height)]]
+
+
+def restore_planes(tensor, streams, entry, parameters, base):
+    """The bytes of a tensor of version 3; `base` gives those of what it was packed against."""
+    packed, count = tensor["packed"], math.prod(tensor["shape"])
+    quantizer, axes = packed["quantizer"], packed["axes"]
+    planes = []
+    for plane in packed["planes"]:
+        used = streams[plane["stream"] : plane["stream"] + plane["streams"]]
+        codec = re.split("[:,]", used[0]["codec"])[0]
+        medium = "image" if codec == "png" else "video" if codec in VIDEO else "audio"
+        frames = [frame for stream in used for frame in read_stream(entry(stream["entry"]), stream)]
+        check(all(stream["bits"] == plane["bits"] for stream in used), "a plane of other bits than its streams")
+        check(plane["shape"] in ("layer", "strip"), f"unknown shape {plane['shape']}")
+        samples = plane["count"] if plane["shape"] == "strip" else count
+        layout = {"axes": strip_axes(samples) if plane["shape"] == "strip" else axes, "block": plane.get("block")}
+        planes.append((plane["bits"], read_layer(layout, samples, medium, frames)))
+    check(len(planes) == 1, f"{len(planes)} planes of a quantizer {quantizer['name']}")
+    bits, bins = planes[0]
+    if quantizer["name"] in ("exact", "delta"):
+        return restore_exactly(bins, tensor["dtype"], count, quantizer, parameters, base(tensor, quantizer))
+    if quantizer["name"] == "uniform":
+        weights = restore_uniform(bins, axes, bits, quantizer["ranges"], quantizer, parameters)
+    else:
+        check(quantizer["name"] in ("fixed", "scaled"), f"unknown quantizer {quantizer['name']}")
+        weights = restore_fixed_point(bins, axes, bits, quantizer, parameters)
+    return store(weights, tensor["dtype"])
+
+
 # 8. Files
 
 
@@ -243,12 +490,29 @@ BITS |= dict.fromkeys("I16 U16 F16 BF16".split(), 16) | dict.fromkeys("I32 U32 F
 BITS |= dict.fromkeys("I64 U64 F64 C64".split(), 64) | {"C128": 128}
 
 
-def restore(path):
+def read_base(path):
+    """The tensors of a safetensors file: bytes, type and shape by name."""
+    with open(path, "rb") as file:
+        data = file.read()
+    start = 8 + int.from_bytes(data[:8], "little")
+    described = json.loads(data[8:start])
+    described.pop("__metadata__", None)
+    places = {name: tensor["data_offsets"] for name, tensor in described.items()}
+    return {
+        name: (data[start + places[name][0] : start + places[name][1]], tensor["dtype"], tensor["shape"])
+        for name, tensor in described.items()
+    }
+
+
+def restore(path, base_tensors=None):
     """The model's files, as pairs of name and bytes, and whether they are restored into a folder."""
     entry = open_container(path)
-    manifest = json.loads(entry("manifest.json"))
+    manifest = json.loads(entry("manifest.json", may_be_deflated=True))
     described = manifest["source"]["files"]
-    version = 2 if any("recoding" in file for file in described) else 1
+    has_planes = any("planes" in tensor.get("packed", {}) for tensor in manifest["tensors"])
+    version = 3 if has_planes else 2 if any("recoding" in file for file in described) else 1
+    if not has_planes:
+        entry("manifest.json")
     known = (manifest["format"], manifest["version"]) == ("wcodec", version)
     check(known and all("original" in file for file in described if "recoding" in file), f"{path}: unknown version")
     tensors = [tensor for tensor in manifest["tensors"] if not tensor.get("inSkeleton")]
@@ -259,7 +523,7 @@ def restore(path):
     folders = {name[: slash.start()] for name in names for slash in re.finditer("/", name)}
     check(names and len(set(names)) == len(names) and not folders & set(names), "file names that collide")
     for index, file in enumerate(manifest["source"]["files"]):
-        name, rest = file["name"], entry("skeleton/" + file["name"])
+        name, rest = file["name"], entry("skeleton/" + file["name"], may_be_deflated=has_planes)
         parts_fit = all(part not in ("", ".", "..") and len(part.encode()) <= 255 for part in name.split("/"))
         is_safe = parts_fit and len(name.encode()) <= 1024 and not re.search(r"[\\:\x00-\x1f\x7f]", name)
         check(is_safe, f"file name {name!r}")
@@ -280,7 +544,7 @@ def restore(path):
         files[file][1][start : start + len(data)] = data
 
     if "exact" in manifest:
-        exact = entry("exact.safetensors")
+        exact = entry("exact.safetensors", may_be_deflated=has_planes)
         check_hash(exact, manifest["exact"], "exact.safetensors")
         position = 8 + int.from_bytes(exact[:8], "little")
         for tensor, size in zip(tensors, sizes):
@@ -295,12 +559,11 @@ def restore(path):
         check_hash(data, blob["hash"], "parameters.png")
         parameters = read_png(data, {"entry": "parameters.png", "bits": 8})[0].astype(np.uint8).tobytes()
     open_stream = (-1, [])
-    for tensor, size in sorted(
-        ((t, s) for t, s in zip(tensors, sizes) if "packed" in t),
-        key=lambda pair: (pair[0]["packed"]["stream"], pair[0]["packed"]["frame"]),
-    ):
-        packed, streams = tensor["packed"], manifest["streams"]
-        first, frame = packed["stream"], packed["frame"]
+
+    def read_bins(tensor, packed):
+        """The bins of a tensor of version 1 or 2."""
+        nonlocal open_stream
+        streams, first, frame = manifest["streams"], packed["stream"], packed["frame"]
         if manifest["medium"] == "image":
             used = streams[first : first + packed["frames"]]
             frames = (read_stream(entry(stream["entry"]), stream)[0] for stream in used)
@@ -308,10 +571,35 @@ def restore(path):
             if open_stream[0] != first:
                 open_stream = first, read_stream(entry(streams[first]["entry"]), streams[first])
             frames = open_stream[1][frame : frame + packed["frames"]]
-        bins = read_layer(packed, math.prod(tensor["shape"]), manifest["medium"], frames)
+        return read_layer(packed, math.prod(tensor["shape"]), manifest["medium"], frames)
+
+    def base(tensor, quantizer):
+        """The bytes that a tensor was packed against."""
+        if "earlier" in quantizer:
+            check(0 <= quantizer["earlier"] < manifest["tensors"].index(tensor), "a base that comes later")
+            other = manifest["tensors"][quantizer["earlier"]]
+            check((other["dtype"], other["shape"]) == (tensor["dtype"], tensor["shape"]), "a base of another kind")
+            file, start = other["at"]
+            return bytes(files[file][1][start : start + math.prod(other["shape"]) * BITS[other["dtype"]] // 8])
+        data, *kind = (base_tensors or {}).get(tensor["name"], (None, tensor["dtype"], tensor["shape"]))
+        check(kind == [tensor["dtype"], tensor["shape"]], f"tensor {tensor['name']}: a base of another kind")
+        return data
+
+    packed_tensors = [tensor for tensor in tensors if "packed" in tensor]
+    if not has_planes:
+        packed_tensors.sort(key=lambda tensor: (tensor["packed"]["stream"], tensor["packed"]["frame"]))
+    for tensor in packed_tensors:
+        packed, streams = tensor["packed"], manifest["streams"]
         start, length = packed["parameters"]
-        data = restore_weights(
-            bins, packed, tensor["dtype"], manifest["quantizer"], parameters[start : start + length])
+        own = parameters[start : start + length]
+        if has_planes:
+            first = packed["planes"][0]["stream"]
+            data = restore_planes(tensor, streams, entry, own, base)
+        else:
+            first = packed["stream"]
+            weights = restore_uniform(
+                read_bins(tensor, packed), packed["axes"], packed["bits"], packed["ranges"], manifest["quantizer"], own)
+            data = store(weights, tensor["dtype"])
         try:
             check_hash(data, packed["hash"], f"tensor {tensor['name']}")
         except FormatError as error:
@@ -381,8 +669,8 @@ def write_chunks(plain, recoding):
     return stream.getvalue()
 
 
-def main(path, out):
-    files, is_folder = restore(path)
+def main(path, out, base=None):
+    files, is_folder = restore(path, read_base(base) if base else None)
     if is_folder:
         os.mkdir(out)
     for name, data in files:
@@ -394,9 +682,9 @@ def main(path, out):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
     try:
-        main(sys.argv[1], sys.argv[2])
+        main(*sys.argv[1:])
     except (FormatError, OSError, KeyError) as error:
         sys.exit(f"decode.py: {error}")

@@ -41,7 +41,7 @@ public struct CodecDescription: Sendable, Equatable {
     public let framesPerPicture: Int
     public let maximumWidth: Int
     public let maximumHeight: Int
-    /// The most frames in one stream: 1 for images and audio.
+    /// The most frames in one stream: 1 for audio.
     public let maximumCount: Int
     public let parameters: [CodecParameter]
     /// What the encoder's license means for a distributed binary, where it means something.

@@ -18,7 +18,7 @@ public enum CodecRegistry {
     }
 
     static let families: [Family] =
-        [PNGCodec.family]
+        [PNGCodec.family, JXLCodec.family]
         + [.utvideo, .ffv1, .h264, .hevc, .av1, .vp9].map(VideoCodec.family)
         + [.flac, .wav, .vorbis, .opus, .mp3].map(AudioCodec.family)
 

@@ -8,8 +8,8 @@ public enum Medium: String, Sendable, Codable, CaseIterable {
 /// Geometry of the frames in one stream.
 ///
 /// Samples are row-major without padding: one byte each up to 8 bits, two bytes in host order (little-endian) above. Each is
-/// a bin number in `0 ..< 2^bitDepth`. An image is one frame, a video `count` frames, an audio track one frame of height 1
-/// whose width is the number of samples.
+/// a bin number in `0 ..< 2^bitDepth`. A video holds `count` frames one after the other, an image one above the other, an
+/// audio track one frame of height 1 whose width is the number of samples.
 public struct FrameFormat: Hashable, Sendable {
     public let width: Int
     public let height: Int

@@ -14,7 +14,7 @@ public protocol MediaCodec: Sendable {
     ///
     /// - Parameters:
     ///   - format: The geometry of every frame.
-    ///   - count: The number of frames; 1 for images and audio.
+    ///   - count: The number of frames; 1 for audio. Images hold several one above the other.
     ///   - fill: Writes frame `i` into a buffer of `format.byteCount` bytes; called once for each frame, in order.
     /// - Throws: `CodecError.unsupported` when the codec cannot hold such frames, `.badSample` when a bin number needs more
     ///   bits than `format.bitDepth`, `.encodingFailed` when the library fails.

@@ -83,11 +83,20 @@ public struct ModelFile: Sendable {
     public let checksums: [ChecksumField]
     /// What a person should know about how the file was read, a line each.
     public let notes: [String]
+    /// The models that were opened together, as the checkpoints of a run are, in the order given; empty for one model.
+    public let members: [Member]
+
+    /// One of several models that were opened together.
+    public struct Member: Hashable, Sendable {
+        /// Its name, with which those of its tensors begin: `step1.pt` where one is `step1.pt:fc.weight`.
+        public let name: String
+        /// Indexes of its files.
+        public let files: Range<Int>
+    }
 
     init(
         format: ModelFormatName, path: String, files: [Source], tensors: [TensorRecord],
-        checksums: [ChecksumField] = [],
-        notes: [String] = []
+        checksums: [ChecksumField] = [], notes: [String] = [], members: [Member] = []
     ) {
         self.format = format
         self.path = path
@@ -95,13 +104,21 @@ public struct ModelFile: Sendable {
         self.tensors = tensors
         self.checksums = checksums
         self.notes = notes
+        self.members = members
+    }
+
+    /// Which of `members` a tensor belongs to, and its name in that model; `nil` where one model was opened.
+    public func member(of tensor: TensorRecord) -> (index: Int, tensorName: String)? {
+        members.firstIndex { $0.files.contains(tensor.extent.file) }.map { index in
+            (index, String(tensor.name.dropFirst(members[index].name.count + 1)))
+        }
     }
 
     /// The same model, its first file the plain form of another.
     func standing(for source: Source) -> ModelFile {
         ModelFile(
             format: format, path: path, files: [source] + files.dropFirst(), tensors: tensors, checksums: checksums,
-            notes: notes)
+            notes: notes, members: members)
     }
 
     /// Calls `body` with the bytes of an extent of this model, which are valid during the call only.

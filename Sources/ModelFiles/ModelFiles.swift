@@ -58,6 +58,19 @@ public enum ModelFiles {
         return try RawWeights.open(file)
     }
 
+    /// Opens several models as one, as the checkpoints of a training run.
+    ///
+    /// Each tensor's name begins with its model's, as `step1.pt:fc.weight`; ``ModelFile/members`` lists the models. Together
+    /// they are restored as a folder.
+    ///
+    /// - Parameters:
+    ///   - paths: model files or folders, at least one; one is opened as ``open(_:layout:)`` does.
+    ///   - layout: a JSON file that describes raw weights, for all of them.
+    /// - Throws: ``ModelFileError`` when one is no model, or is given twice.
+    public static func open(_ paths: [String], layout: String? = nil) throws(ModelFileError) -> ModelFile {
+        paths.count == 1 ? try open(paths[0], layout: layout) : try ModelSeries.open(paths, layout: layout)
+    }
+
     /// Opens a file in a format that recognizes it; a ZIP with compressed entries in its plain form.
     static func open(_ file: MappedFile, as format: any ModelFormat.Type) throws(ModelFileError) -> ModelFile {
         guard let plain = try ZipCompression.plainForm(of: file) else { return try format.open(file) }

@@ -12,6 +12,8 @@ public enum MapperError: Error, Hashable, Sendable, CustomStringConvertible {
     case block(field: String, value: Int, limit: Int)
     /// Stored quantizer parameters do not fit the layer they belong to.
     case parameters(expected: String, found: String)
+    /// A quantization precision, or what it is adjusted by, that cannot be.
+    case precision(expected: String, found: String)
 
     public var description: String {
         switch self {
@@ -27,6 +29,8 @@ public enum MapperError: Error, Hashable, Sendable, CustomStringConvertible {
             "block size \(field) must be 1 to \(limit), found \(value)"
         case .parameters(let expected, let found):
             "quantizer parameters: expected \(expected), found \(found)"
+        case .precision(let expected, let found):
+            "quantization precision: expected \(expected), found \(found)"
         }
     }
 }

@@ -25,13 +25,15 @@ enum Available {
         specifications.filter { names.contains(String($0.prefix { $0 != ":" })) }
     }
 
-    static let losslessVideo = only(["utvideo", "ffv1", "h264", "hevc", "av1", "vp9"])
-    static let lossyVideo = only(["h264:qp=20", "hevc:qp=20", "av1:qp=20", "vp9:qp=20"])
+    static let losslessVideo = only(["utvideo", "ffv1", "h264", "h264:inter=2", "hevc", "av1", "vp9"])
+    static let lossyVideo = only(["h264:qp=20", "h264:qp=20,inter=1", "hevc:qp=20", "av1:qp=20", "vp9:qp=20"])
     static let losslessAudio = only(["flac", "wav", "flac:level=8"])
     static let lossyAudio = only(["vorbis", "opus", "mp3"])
 
     /// One case of each codec, small enough to try many times.
     static let small: [Case] =
-        (["png"] + losslessVideo + lossyVideo).map { Case(codec: $0, width: 24, height: 17, bits: 8, count: 1) }
-        + (losslessAudio + lossyAudio).map { Case(codec: $0, width: 700, height: 1, bits: 8, count: 1) }
+        (["png", "jxl"] + losslessVideo + lossyVideo).map { Case(codec: $0, width: 24, height: 17, bits: 8, count: 1) }
+        + (losslessAudio + only(["flac:pack=2"]) + lossyAudio).map {
+            Case(codec: $0, width: 700, height: 1, bits: 8, count: 1)
+        }
 }

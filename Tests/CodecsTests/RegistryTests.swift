@@ -21,7 +21,8 @@ import Testing
         ("png:level=x", "'level': expected 0...9, found 'x'"),
         ("png:filter=best", "'filter': expected none|sub|up|avg|paeth|all, found 'best'"),
         ("png:level=1,level=1", "'level': expected one value, found 'several'"),
-        ("utvideo:qp=3", "unknown parameter 'qp': expected none"), ("flac:level=9", "expected 0...8, found '9'"),
+        ("utvideo:qp=3", "unknown parameter 'qp': expected one of pack"),
+        ("ffv1:qp=3", "unknown parameter 'qp': expected none"), ("flac:level=9", "expected 0...8, found '9'"),
         ("png:level=1=2", "'level': expected 0...9, found '1=2'"),
     ])
     func badSpecificationsAreNamed(specification: String, message: String) throws {
@@ -34,7 +35,7 @@ import Testing
         let names = entries.map(\.description.name)
         #expect(
             names == [
-                "png", "utvideo", "ffv1", "h264", "hevc", "av1", "vp9", "flac", "wav", "vorbis", "opus", "mp3",
+                "png", "jxl", "utvideo", "ffv1", "h264", "hevc", "av1", "vp9", "flac", "wav", "vorbis", "opus", "mp3",
             ])
         for entry in entries {
             #expect(!entry.description.summary.isEmpty)
@@ -42,7 +43,7 @@ import Testing
             let gpl = entry.description.licenseNote?.contains("GPL") ?? false
             #expect(gpl == ["h264", "hevc"].contains(entry.description.name))
         }
-        for name in ["png", "utvideo", "ffv1", "flac", "wav"] { #expect(Available.names.contains(name)) }
+        for name in ["png", "jxl", "utvideo", "ffv1", "flac", "wav"] { #expect(Available.names.contains(name)) }
     }
 
     /// A codec that the libraries lack is named as such, and still listed.

@@ -48,6 +48,51 @@ import Testing
         }
     }
 
+    @Test(arguments: 1...4)
+    func pairsOfBinsInAPixelAreExact(bits: Int) throws {
+        let codec = try CodecRegistry.codec("utvideo:pack=2")
+        for (width, height, count) in [(1, 1, 1), (2, 1, 3), (3, 5, 4), (16, 2, 2), (37, 21, 7), (8_192, 3, 2)] {
+            let frames = try Frames.weights(width, height, bits: bits, count: count)
+            #expect(try frames.decode(frames.encode(codec), codec) == frames, "\(count) of \(width)x\(height)")
+        }
+    }
+
+    @Test func pairsOfBinsTakeFewerBits() throws {
+        let frames = try Frames.weights(512, 256, bits: 4)
+        let sizes = try ["utvideo", "utvideo:pack=2"].map { try frames.encode(CodecRegistry.codec($0)).count }
+        #expect(sizes[1] < sizes[0])
+        let error = try #require(throws: CodecError.self) {
+            try Frames.weights(8, 8, bits: 5).encode(CodecRegistry.codec("utvideo:pack=2"))
+        }
+        #expect("\(error)" == "codec utvideo: expected bit depth 1...4, found 5")
+    }
+
+    @Test(arguments: Available.only(["h264"]), [4, 8, 10])
+    func framesPredictedFromEarlierOnesAreExactAndSmaller(name: String, bits: Int) throws {
+        var frames = try Frames.weights(70, 50, bits: bits, count: 9)
+        var generator = SeededGenerator(3)
+        // A run of checkpoints: one weight in ten moves by a bin.
+        for index in 1..<9 {
+            frames.frames[index] = frames.frames[index - 1].map { bin in
+                let step = Int.random(in: 0..<20, using: &generator)
+                return step > 1 ? bin : min(max(bin + 2 * step - 1, 0), (1 << bits) - 1)
+            }
+        }
+        let alone = try frames.encode(CodecRegistry.codec(name)).count
+        for inter in [1, 3, 16] {
+            let codec = try CodecRegistry.codec("\(name):inter=\(inter)")
+            let stream = try frames.encode(codec)
+            #expect(try frames.decode(stream, codec) == frames)
+            #expect(try frames.encode(codec) == stream)
+            #expect(stream.count < alone / 2)
+        }
+        // Like frames need not follow each other directly.
+        let interleaved = try Frames(
+            format: frames.format, frames: (0..<9).flatMap { [frames.frames[$0], frames.frames[8 - $0]] })
+        let codec = try CodecRegistry.codec("\(name):inter=2")
+        #expect(try interleaved.decode(interleaved.encode(codec), codec) == interleaved)
+    }
+
     /// Slices of FFV1 are small in pictures that are long and thin; at one row they came back wrong.
     @Test func ffv1IsExactOnThinFrames() throws {
         let codec = try CodecRegistry.codec("ffv1")
@@ -165,7 +210,7 @@ import Testing
             let error = try #require(throws: CodecError.self) {
                 try Frames.weights(16, 16, bits: most + 1).encode(codec)
             }
-            #expect("\(error)" == "codec \(name): expected bit depth 1...\(most), found \(most + 1)")
+            #expect("\(error)" == "codec \(codec.description.name): expected bit depth 1...\(most), found \(most + 1)")
         }
         let wide = try FrameFormat(width: codec.description.maximumWidth + 1, height: 1, bitDepth: 8)
         #expect(throws: CodecError.self) { try codec.encode(wide, count: 1) { (_, _) in } }

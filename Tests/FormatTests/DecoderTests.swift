@@ -19,9 +19,10 @@ struct DecoderTests {
         var reconstruction = Reconstruction.middle
         var block: BlockShape?
         var packsAll = true
+        var quantizer = QuantizerChoice.uniform
 
         var testDescription: String {
-            "\(model ?? "example") \(medium) \(codec ?? "default") \(bits ?? 0) \(range) \(reconstruction) \(block.map { "\($0)" } ?? "")"
+            "\(model ?? "example") \(medium) \(codec ?? "default") \(bits ?? 0) \(range) \(reconstruction) \(block.map { "\($0)" } ?? "") \(quantizer)"
         }
 
         var options: PackOptions {
@@ -32,6 +33,7 @@ struct DecoderTests {
             options.range = range
             options.reconstruction = reconstruction
             options.block = block
+            options.quantizer = quantizer
             options.include = packsAll ? ["."] : []
             options.threads = 2
             return options
@@ -51,6 +53,20 @@ struct DecoderTests {
         BlockShape(bfin: 1, bfout: 1), BlockShape(bfin: 3, bfout: 2, bx: 1, by: 2),
         BlockShape(bfin: 5, bfout: 7, bx: 2, by: 3), BlockShape(bfin: 1000, bfout: 1000, bx: 100, by: 1),
     ].map { Case(medium: .video, bits: 6, block: $0) }
+
+    static let fixedPoint: [Case] = PrecisionKind.allCases.flatMap { kind in
+        [nil, PrecisionScope.layer, .channel, .block(1), .block(7), .block(32)].flatMap { scope in
+            [(Medium.image, 2), (.image, 8), (.video, 5), (.audio, 16)].map { medium, bits in
+                Case(medium: medium, bits: bits, quantizer: .fixedPoint(FixedPointChoice(kind, scope: scope)))
+            }
+        }
+    }
+
+    static let exact: [Case] = Medium.allCases.flatMap { medium in
+        [nil, "Tests/ModelFilesTests/Fixtures/zip_dtypes.pt", "samples/digits.safetensors"].map {
+            Case(model: $0, medium: medium, quantizer: .exact)
+        } + [Case(medium: medium, packsAll: false, quantizer: .exact)]
+    }
 
     /// Standards fix what a decoder of lossy video gives; for lossy audio they allow rounding, see `docs/format.md`.
     static let codecs: [Case] = {
@@ -84,7 +100,11 @@ struct DecoderTests {
             }
     }()
 
-    @Test(arguments: [depths, blocks, codecs, formats]) func pythonRestoresTheSameBytes(_ cases: [Case]) async throws {
+    @Test(arguments: [depths, blocks, fixedPoint, exact, codecs, formats]) func pythonRestoresTheSameBytes(
+        _ cases: [Case]
+    )
+        async throws
+    {
         let folder = try TemporaryFolder()
         try ExampleModel.write(to: folder["example.safetensors"])
         var files: [(packed: String, output: String)] = []
@@ -106,6 +126,45 @@ struct DecoderTests {
             let same = try contents(folder["\(index).swift"]) == contents(files[index].output)
             #expect(same, "\(cases[index].testDescription)")
         }
+    }
+
+    @Test func pythonRestoresWhatIsPackedAgainstAnother() async throws {
+        let folder = try TemporaryFolder()
+        for (seed, name) in [1, 2, 3].enumerated() {
+            var random = SeededGenerator(UInt64(seed))
+            var start = SeededGenerator(7)
+            let tensors = [("F32", 4), ("BF16", 2), ("F64", 8)].map { dtype, size in
+                // The same weights, moved a little further by each step.
+                let bytes = (0..<60 * 70).flatMap { _ -> ArraySlice<UInt8> in
+                    let weight = Double(start.normal()) * 0.1 + Double(name) * Double(random.normal()) * 1e-5
+                    let word =
+                        dtype == "F64"
+                        ? weight.bitPattern : UInt64(Float(weight).bitPattern) >> (dtype == "BF16" ? 16 : 0)
+                    return littleEndian(word).prefix(size)
+                }
+                return Safetensors.Tensor("\(dtype).weight", dtype, [60, 70], bytes)
+            }
+            try Data(Safetensors(tensors).bytes).write(to: URL(filePath: folder["\(name).safetensors"]))
+        }
+        var options = PackOptions()
+        options.quantizer = .exact
+        _ = try await Packer(ModelFiles.open((1...3).map { folder["\($0).safetensors"] }), options)
+            .pack(to: folder["series.wcz"])
+        #expect(try Python.decode([(folder["series.wcz"], folder["series"])]) == [nil])
+        for name in 1...3 {
+            let restored = try Data(contentsOf: URL(filePath: folder["series/\(name).safetensors"]))
+            #expect(try restored == Data(contentsOf: URL(filePath: folder["\(name).safetensors"])))
+        }
+
+        options.base = try ModelFiles.open(folder["1.safetensors"])
+        _ = try await Packer(ModelFiles.open(folder["2.safetensors"]), options).pack(to: folder["delta.wcz"])
+        let script = Python.docs.appending(path: "decode.py").path
+        let arguments = [script, folder["delta.wcz"], folder["restored"]]
+        #expect(try Python.run(arguments).output.contains("expected the base that it was packed against"))
+        #expect(try Python.run(arguments + [folder["3.safetensors"]]).output.contains("base: its hash is not"))
+        #expect(try Python.run(arguments + [folder["1.safetensors"]]).output == "")
+        let restored = try Data(contentsOf: URL(filePath: folder["restored"]))
+        #expect(try restored == Data(contentsOf: URL(filePath: folder["2.safetensors"])))
     }
 
     @Test func rawWeightsComeBackByTheDocumentedCommand() async throws {

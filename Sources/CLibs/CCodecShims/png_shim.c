@@ -1,4 +1,4 @@
-#include "png_shim.h"
+#include "png_rows.h"
 
 #include <png.h>
 #include <setjmp.h>
@@ -64,78 +64,9 @@ static void read_bytes(png_structp png, png_bytep bytes, size_t count)
     state->left -= count;
 }
 
-static size_t row_bytes(wc_png_format format)
-{
-    return ((size_t)format.width * (size_t)format.depth + 7) / 8;
-}
-
-// Samples to the file's row: left-justified, big-endian, packed from the high end of each byte.
-static void pack_row(const void *samples, wc_png_format format, uint8_t *restrict row)
-{
-    size_t width = format.width;
-    int shift = format.depth - format.significant;
-    const uint8_t *restrict narrow = samples;
-    if (format.depth == 16) {
-        const uint16_t *restrict wide = samples;
-        for (size_t x = 0; x < width; x++) {
-            uint16_t value = (uint16_t)(wide[x] << shift);
-            row[2 * x] = (uint8_t)(value >> 8);
-            row[2 * x + 1] = (uint8_t)value;
-        }
-    } else if (format.depth == 8) {
-        for (size_t x = 0; x < width; x++)
-            row[x] = (uint8_t)(narrow[x] << shift);
-    } else if (format.depth == 4) {
-        for (size_t i = 0; i < width / 2; i++)
-            row[i] = (uint8_t)(narrow[2 * i] << (4 + shift) | narrow[2 * i + 1] << shift);
-        if (width & 1)
-            row[width / 2] = (uint8_t)(narrow[width - 1] << (4 + shift));
-    } else {
-        memset(row, 0, row_bytes(format));
-        for (size_t bit = 0, x = 0; x < width; x++, bit += (size_t)format.depth)
-            row[bit / 8] |= (uint8_t)(narrow[x] << (8 - format.depth - (int)(bit % 8)));
-    }
-}
-
-static void unpack_row(const uint8_t *restrict row, wc_png_format format, void *samples)
-{
-    size_t width = format.width;
-    int shift = format.depth - format.significant;
-    uint8_t *restrict narrow = samples;
-    if (format.depth == 16) {
-        uint16_t *restrict wide = samples;
-        for (size_t x = 0; x < width; x++)
-            wide[x] = (uint16_t)((row[2 * x] << 8 | row[2 * x + 1]) >> shift);
-    } else if (format.depth == 8) {
-        for (size_t x = 0; x < width; x++)
-            narrow[x] = (uint8_t)(row[x] >> shift);
-    } else if (format.depth == 4) {
-        for (size_t i = 0; i < width / 2; i++) {
-            narrow[2 * i] = (uint8_t)(row[i] >> (4 + shift));
-            narrow[2 * i + 1] = (uint8_t)((row[i] & 15) >> shift);
-        }
-        if (width & 1)
-            narrow[width - 1] = (uint8_t)(row[width / 2] >> (4 + shift));
-    } else {
-        int mask = (1 << format.depth) - 1;
-        for (size_t bit = 0, x = 0; x < width; x++, bit += (size_t)format.depth)
-            narrow[x] = (uint8_t)(row[bit / 8] >> (8 - format.depth - (int)(bit % 8)) & mask);
-    }
-}
-
-static bool rows_are_samples(wc_png_format format)
-{
-    return format.depth == 8 && format.significant == 8;
-}
-
-static size_t sample_row_bytes(wc_png_format format)
-{
-    return (size_t)format.width * (format.significant > 8 ? 2 : 1);
-}
-
 static void allocate_row(State *state, wc_png_format format)
 {
-    state->row = malloc(row_bytes(format));
+    state->row = malloc(wc_png_row_bytes(format));
     if (!state->row)
         png_error(state->png, "out of memory");
 }
@@ -158,7 +89,7 @@ static void write_picture(State *state, const void *samples, wc_png_format forma
     png_set_filter(png, PNG_FILTER_TYPE_BASE, effort.filters);
 
     // One IDAT chunk for each megabyte: its 12 bytes then do not show.
-    size_t picture = (row_bytes(format) + 1) * format.height, megabyte = 1 << 20, least = 1 << 12;
+    size_t picture = (wc_png_row_bytes(format) + 1) * format.height, megabyte = 1 << 20, least = 1 << 12;
     png_set_compression_buffer_size(png, picture > megabyte ? megabyte : picture < least ? least : picture);
 
     png_set_IHDR(png, state->info, format.width, format.height, format.depth, PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE,
@@ -169,11 +100,11 @@ static void write_picture(State *state, const void *samples, wc_png_format forma
     }
     png_write_info(png, state->info);
     for (uint32_t y = 0; y < format.height; y++) {
-        const uint8_t *line = (const uint8_t *)samples + y * sample_row_bytes(format);
-        if (rows_are_samples(format)) {
+        const uint8_t *line = (const uint8_t *)samples + y * wc_png_sample_row_bytes(format);
+        if (wc_png_rows_are_samples(format)) {
             png_write_row(png, line);
         } else {
-            pack_row(line, format, state->row);
+            wc_png_pack_row(line, format, state->row);
             png_write_row(png, state->row);
         }
     }
@@ -201,8 +132,8 @@ static bool is_expected_picture(State *state, wc_png_format format)
 // Deflate codes at most 1032 bytes in one: a shorter file cannot hold the picture, whatever its header says.
 static void refuse_impossible_size(State *state, wc_png_format format)
 {
-    if (format.height > SIZE_MAX / (row_bytes(format) + 1) ||
-        (row_bytes(format) + 1) * format.height / 1032 > state->left)
+    if (format.height > SIZE_MAX / (wc_png_row_bytes(format) + 1) ||
+        (wc_png_row_bytes(format) + 1) * format.height / 1032 > state->left)
         png_error(state->png, "the file is truncated");
 }
 
@@ -220,14 +151,17 @@ static wc_png_result read_picture(State *state, wc_png_format format, void *samp
     refuse_impossible_size(state, format);
     if (!samples)
         return wc_png_done;
+    // libpng stopped behind the length and the type of the first IDAT chunk.
+    if (wc_png_read_plain(state->source - 8, state->left + 8, format, samples))
+        return wc_png_done;
     allocate_row(state, format);
     for (uint32_t y = 0; y < format.height; y++) {
-        uint8_t *line = (uint8_t *)samples + y * sample_row_bytes(format);
-        if (rows_are_samples(format)) {
+        uint8_t *line = (uint8_t *)samples + y * wc_png_sample_row_bytes(format);
+        if (wc_png_rows_are_samples(format)) {
             png_read_row(png, line, NULL);
         } else {
             png_read_row(png, state->row, NULL);
-            unpack_row(state->row, format, line);
+            wc_png_unpack_row(state->row, format, line);
         }
     }
     png_read_end(png, NULL);

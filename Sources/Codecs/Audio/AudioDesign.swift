@@ -55,11 +55,19 @@ private func set(_ file: OpaquePointer, _ command: Int, _ number: Double) -> Boo
 }
 
 extension AudioDesign {
+    /// FLAC, which does not predict such noise and codes it by Rice codes, one parameter for each run of 128 samples or more.
+    ///
+    /// Bits above the entropy of Gaussian bins (H = 2.8 / 3.8): +0.151 / +0.118, in pairs +0.075 / +0.059; on trained layers 0.05 to
+    /// 0.1 less, as the parameters follow their scale. Levels above 5 change nothing, level 0 costs 0.06. Blocks longer than
+    /// libsndfile's would save 0.02, in pairs 0.01.
     static let flac = AudioDesign(
         name: "flac", summary: "FLAC, 8 or 16 bits (libsndfile)", fileExtension: "flac", isLossless: true,
         parameters: [
             CodecParameter(
-                name: "level", meaning: "effort of the encoder", values: .integer(0...8), defaultValue: "5")
+                name: "level", meaning: "effort of the encoder", values: .integer(0...8), defaultValue: "5"),
+            CodecParameter(
+                name: "pack", meaning: "bins in a sample; 2, of at most 8 bits each, are coded as a pair: fewer bits",
+                values: .integer(1...2), defaultValue: "1"),
         ],
         format: { SF_FORMAT_FLAC | ($0 > 8 ? SF_FORMAT_PCM_16 : SF_FORMAT_PCM_S8) },
         configure: { (file, settings) in

@@ -1,6 +1,6 @@
 import CCodecShims
 
-/// PNG by libpng: one gray picture of the smallest of 1, 2, 4, 8 and 16 bits that holds the bins.
+/// PNG by libpng: a gray picture of the smallest of 1, 2, 4, 8 and 16 bits that holds the bins, of several frames a stack.
 ///
 /// Where that is more bits than the bins have, samples are left-justified (`v << (depth - n)`) and an sBIT chunk holds n, so
 /// that pictures look right in a viewer. Above 8 bits this saves bits, as the low byte then has few values; at 5, 6 and 7
@@ -19,12 +19,20 @@ struct PNGCodec: MediaCodec {
             CodecParameter(
                 name: "level", meaning: "deflate's effort; without effect on strategy huffman, but 0 stores",
                 values: .integer(0...9), defaultValue: "9"),
+            CodecParameter(
+                name: "blocks",
+                meaning:
+                    "where deflate's blocks end: after 32,767 symbols; or, with strategy huffman and filter none, wherever "
+                    + "another code pays, however long they get",
+                values: .choice(["full", "best"]), defaultValue: "full"),
         ],
         unavailable: { nil },
         make: { (settings) throws(CodecError) in PNGCodec(settings: settings) })
 
     private let settings: CodecSettings
     private let effort: wc_png_effort
+    /// Whether deflate's blocks are chosen by cost, and not by zlib.
+    private let choosesBlocks: Bool
 
     private init(settings: CodecSettings) {
         self.settings = settings
@@ -44,14 +52,18 @@ struct PNGCodec: MediaCodec {
             case "all": wc_png_filter_all
             default: wc_png_filter_none
             }
-        effort = wc_png_effort(strategy: strategy, filters: filters, level: Int32(settings.integer("level") ?? 9))
+        effort = wc_png_effort(
+            strategy: strategy, filters: filters, level: Int32(settings.integer("level") ?? 9))
+        choosesBlocks =
+            settings.text("blocks") == "best" && settings.text("strategy") == "huffman" && effort.level > 0
+            && filters == wc_png_filter_none
     }
 
     var description: CodecDescription {
         CodecDescription(
             name: settings.codec, medium: .image, summary: "PNG, gray, Huffman coding without prediction (libpng)",
             isLossless: true, bitDepths: 1...16, fileExtension: "png", framesPerPicture: 1,
-            maximumWidth: Int(Int32.max), maximumHeight: Int(Int32.max), maximumCount: 1,
+            maximumWidth: Int(Int32.max), maximumHeight: Int(Int32.max), maximumCount: Int(Int32.max),
             parameters: Self.family.parameters, licenseNote: nil)
     }
 
@@ -61,14 +73,17 @@ struct PNGCodec: MediaCodec {
         throws(CodecError)
         -> [UInt8]
     {
-        try description.check(format, count: count)
-        let frame = UnsafeMutableRawBufferPointer.allocate(byteCount: format.byteCount, alignment: 16)
-        defer { frame.deallocate() }
-        try fillFrame(0, format, frame, fill)
+        let picture = try FrameStack.picture(format, count: count, in: description)
+        let stack = try FrameStack(format, in: picture, codec: settings.codec)
+        for index in 0..<count { try fillFrame(index, format, stack.frame(index), fill) }
         var file = wc_bytes()
         var message = wc_message()
-        guard wc_png_encode(frame.baseAddress, format.png, effort, &file, &message) else {
-            throw .encodingFailed(codec: settings.codec, reason: message.string)
+        let isEncoded =
+            choosesBlocks
+            ? wc_png_encode_blocks(stack.samples.baseAddress, picture.png, &file)
+            : wc_png_encode(stack.samples.baseAddress, picture.png, effort, &file, &message)
+        guard isEncoded else {
+            throw .encodingFailed(codec: settings.codec, reason: choosesBlocks ? "out of memory" : message.string)
         }
         defer { wc_bytes_free(&file) }
         return [UInt8](UnsafeBufferPointer(start: file.data, count: file.size))
@@ -77,23 +92,22 @@ struct PNGCodec: MediaCodec {
     func decode(
         _ stream: UnsafeRawBufferPointer, _ format: FrameFormat, count: Int, take: (Int, UnsafeRawBufferPointer) -> Void
     ) throws(CodecError) {
-        try description.check(format, count: count)
+        let picture = try FrameStack.picture(format, count: count, in: description)
         let bytes = stream.bindMemory(to: UInt8.self)
         var message = wc_message()
-        try check(wc_png_check(bytes.baseAddress, bytes.count, format.png, &message), message, format)
-        let frame = UnsafeMutableRawBufferPointer.allocate(byteCount: format.byteCount, alignment: 16)
-        defer { frame.deallocate() }
-        let result = wc_png_decode(bytes.baseAddress, bytes.count, format.png, frame.baseAddress, &message)
-        try check(result, message, format)
-        take(0, UnsafeRawBufferPointer(frame))
+        try check(wc_png_check(bytes.baseAddress, bytes.count, picture.png, &message), message, picture)
+        let stack = try FrameStack(format, in: picture, codec: settings.codec)
+        let result = wc_png_decode(bytes.baseAddress, bytes.count, picture.png, stack.samples.baseAddress, &message)
+        try check(result, message, picture)
+        for index in 0..<count { take(index, UnsafeRawBufferPointer(stack.frame(index))) }
     }
 
-    private func check(_ result: wc_png_result, _ message: wc_message, _ format: FrameFormat) throws(CodecError) {
+    private func check(_ result: wc_png_result, _ message: wc_message, _ picture: FrameFormat) throws(CodecError) {
         switch result {
         case wc_png_done:
             return
         case wc_png_other_picture:
-            let png = format.png
+            let png = picture.png
             throw .mismatch(
                 codec: settings.codec,
                 expected: "\(png.width)x\(png.height), gray, \(png.significant) of \(png.depth) bits significant",

@@ -21,10 +21,15 @@ extension VideoDesign {
 
     /// Ut Video without prediction: one Huffman code for each frame, three frames in the planes of a 4:4:4 picture.
     ///
-    /// Bins of fewer than 8 bits are left-justified: the tables have 256 entries in any case.
+    /// Bins of fewer than 8 bits are left-justified: the tables have 256 entries in any case. Two bins a pixel come within
+    /// 0.024 bits of the entropy of Gaussian bins, one a pixel within 0.11 / 0.05 (H = 2.1 / 2.8).
     static let utvideo = VideoDesign(
         name: "utvideo", summary: "Ut Video, Huffman coding without prediction, three frames a picture (libavcodec)",
-        parameters: [], encoder: "utvideo", decoders: ["utvideo"],
+        parameters: [
+            CodecParameter(
+                name: "pack", meaning: "bins in a pixel; 2, of at most 4 bits each, are coded as a pair: fewer bits",
+                values: .integer(1...2), defaultValue: "1")
+        ], encoder: "utvideo", decoders: ["utvideo"],
         options: { (_, _) in [("pred", "none"), ("slices", "1")] },
         pixelFormats: [(8, AV_PIX_FMT_YUV444P)], planes: .three, justifiesLossless: true,
         // libavcodec writes code words in units of 4 bytes, but allocates a byte a pixel, and drops what does not fit.

@@ -30,18 +30,31 @@ extension VideoDesign {
         (depth: 12, format: AV_PIX_FMT_GRAY12LE),
     ]
 
-    /// H.264 by x264, every picture a keyframe.
+    /// H.264 by x264, every picture a keyframe unless `inter` allows to predict them from earlier ones.
+    ///
+    /// Without loss such a picture takes little more than the entropy of the differences (+0.02, +0.06, +0.17 bits at
+    /// 0.6, 2.1, 4.0), but the first one up to 1.3 bits above its own: x264 predicts it from its neighbors, or gives up. How well
+    /// x264 searches makes no difference where weights do not move.
     static let h264 = VideoDesign(
-        name: "h264", summary: "H.264, intra only, gray (libx264)",
+        name: "h264", summary: "H.264, gray (libx264)",
         licenseNote: "x264 is GPL: so is a distributed binary that contains it",
-        parameters: [qp(0...51), preset("medium")], encoder: "libx264", decoders: ["h264"],
+        parameters: [
+            qp(0...51), preset("medium"),
+            CodecParameter(
+                name: "inter", meaning: "earlier frames that a frame may be predicted from, for runs of like frames",
+                values: .integer(0...16), defaultValue: "0"),
+        ], encoder: "libx264", decoders: ["h264"],
         options: { (settings, layout) in
             // x264 counts from the finest step of the depth, where coding is lossless; other encoders from that of 8 bits.
             let step = settings.integer("qp").map { max(1, $0 + 6 * (layout.depth - 8)) } ?? 0
-            let tools = [
+            var tools = [
                 "keyint=1", "scenecut=0", "bframes=0", "aq-mode=0", "mbtree=0", "psy=0", "deblock=0,0", "no-deblock=1",
                 "ipratio=1", "threads=1", "trellis=2",
             ]
+            if let references = settings.integer("inter"), references > 0 {
+                tools[0] = "keyint=infinite"
+                tools += ["ref=\(references)", "weightp=0", "rc-lookahead=0", "me=dia", "subme=1", "partitions=none"]
+            }
             return [
                 ("preset", settings.text("preset") ?? "medium"), ("tune", "psnr"), ("qp", String(step)),
                 ("x264-params", joined(tools)),
@@ -52,6 +65,9 @@ extension VideoDesign {
         minimumSide: 16)
 
     /// HEVC by x265, every picture a keyframe.
+    ///
+    /// By rate, Gaussian weights take 0.37 bits above Shannon's bound at 2.4 bits a weight, 0.41 at 3.1, 0.54 at 4.6, with every
+    /// preset; a step of `qp` is 0.17 bits. Corrected by the mean of each decoded sample they would take 0.002 less.
     static let hevc = VideoDesign(
         name: "hevc", summary: "HEVC, intra only, gray (libx265)",
         licenseNote: "x265 is GPL: so is a distributed binary that contains it; HEVC is patented",
@@ -70,6 +86,11 @@ extension VideoDesign {
         pixelFormats: gray8To12, lossyDepth: 8, minimumSide: 16, alignment: 8)
 
     /// AV1 by libaom, every picture a keyframe.
+    ///
+    /// By rate, Gaussian weights take 0.27 bits above Shannon's bound from 1.5 to 3 bits a weight, as much as an ideal scalar
+    /// quantizer with entropy coding; a step of `qp` is 0.1 bits. `speed=8` costs 0.02 more, `speed=2` 0.02 less at a twentieth of
+    /// the speed; 8 bits instead of 10 cost 0.005 to 0.01. The mean of each decoded sample would save 0.004 at 2.5 bits and more, 0.015
+    /// at 1.5.
     static let av1 = VideoDesign(
         name: "av1", summary: "AV1, intra only, gray (libaom)",
         parameters: [qp(1...63), speed(6)], encoder: "libaom-av1", decoders: ["libdav1d", "libaom-av1"],

@@ -3,7 +3,8 @@ import CAVUtil
 /// How gray frames of bins lie in the pictures a video codec takes.
 ///
 /// A picture is at least as large as the frame; the margin at its right and bottom repeats the frame's edge, which every
-/// predictor foresees. Samples are shifted left where the codec profits from its whole depth.
+/// predictor foresees. Samples are shifted left where the codec profits from its whole depth. A pixel may hold two bins, so
+/// that the code of a codec that does not predict sees pairs.
 struct PictureLayout {
     /// What the planes of a picture hold.
     enum Planes: Equatable {
@@ -19,8 +20,10 @@ struct PictureLayout {
     let pixelFormat: AVPixelFormat
     /// Bits of a sample in the picture.
     let depth: Int
-    /// How far bins are shifted left in the picture.
+    /// How far bins are shifted left in their part of a sample.
     let shift: Int
+    /// 1, or 2: the bin of an even column in the upper half of a sample, the next one in the lower half.
+    let binsPerPixel: Int
     let planes: Planes
     let width: Int
     let height: Int
@@ -44,6 +47,7 @@ struct PictureLayout {
     /// Writes a frame of bins into a plane.
     func store(_ frame: UnsafeRawBufferPointer, _ picture: AVFrame, plane: Int) {
         switch (format.bytesPerSample, depth > 8) {
+        case (1, false) where binsPerPixel == 2: storePairs(frame, picture, plane)
         case (1, false): store(frame, of: UInt8.self, picture, plane, as: UInt8.self)
         case (1, true): store(frame, of: UInt8.self, picture, plane, as: UInt16.self)
         default: store(frame, of: UInt16.self, picture, plane, as: UInt16.self)
@@ -53,6 +57,7 @@ struct PictureLayout {
     /// Reads a frame of bins from a plane, rounded to the nearest bin and clamped to the bit depth.
     func load(_ picture: AVFrame, plane: Int, _ frame: UnsafeMutableRawBufferPointer) {
         switch (format.bytesPerSample, depth > 8) {
+        case (1, false) where binsPerPixel == 2: loadPairs(picture, plane, frame)
         case (1, false): load(picture, plane, as: UInt8.self, frame, of: UInt8.self)
         case (1, true): load(picture, plane, as: UInt16.self, frame, of: UInt8.self)
         default: load(picture, plane, as: UInt16.self, frame, of: UInt16.self)
@@ -70,12 +75,38 @@ struct PictureLayout {
             let line = UnsafeMutableRawPointer(base + y * stride).assumingMemoryBound(to: Sample.self)
             let source = bins.baseAddress.unsafelyUnwrapped + y * format.width
             for x in 0..<format.width { line[x] = Sample(truncatingIfNeeded: source[x]) &<< shift }
-            let edge = line[format.width - 1]
-            for x in format.width..<max(width, format.width) { line[x] = edge }
+            extend(line, from: format.width)
         }
-        let rowBytes = width * MemoryLayout<Sample>.size
+        repeatLastRow(base, stride, bytes: width * MemoryLayout<Sample>.size)
+    }
+
+    private func storePairs(_ frame: UnsafeRawBufferPointer, _ picture: AVFrame, _ plane: Int) {
+        guard let base = picture.plane(plane) else { return }
+        let bins = frame.bindMemory(to: UInt8.self)
+        let stride = picture.stride(plane)
+        let (lower, upper) = (UInt8(shift), UInt8(depth / 2 + shift))
+        for y in 0..<format.height {
+            let line = base + y * stride
+            let source = bins.baseAddress.unsafelyUnwrapped + y * format.width
+            for x in 0..<format.width / 2 { line[x] = source[2 * x] &<< upper | source[2 * x + 1] &<< lower }
+            let used = (format.width + 1) / 2
+            if !format.width.isMultiple(of: 2) {
+                line[used - 1] = source[format.width - 1] &<< upper | source[format.width - 1] &<< lower
+            }
+            extend(line, from: used)
+        }
+        repeatLastRow(base, stride, bytes: width)
+    }
+
+    /// Repeats the last sample of a row that has `used` of them.
+    private func extend<Sample>(_ line: UnsafeMutablePointer<Sample>, from used: Int) {
+        let edge = line[used - 1]
+        for x in used..<max(width, used) { line[x] = edge }
+    }
+
+    private func repeatLastRow(_ base: UnsafeMutablePointer<UInt8>, _ stride: Int, bytes: Int) {
         let last = base + (format.height - 1) * stride
-        for y in format.height..<max(height, format.height) { (base + y * stride).update(from: last, count: rowBytes) }
+        for y in format.height..<max(height, format.height) { (base + y * stride).update(from: last, count: bytes) }
     }
 
     private func load<Sample: FixedWidthInteger, Bin: FixedWidthInteger>(
@@ -94,6 +125,23 @@ struct PictureLayout {
                 let bin = (UInt32(truncatingIfNeeded: line[x]) &+ half) &>> shift
                 target[x] = Bin(truncatingIfNeeded: bin > top ? top : bin)
             }
+        }
+    }
+
+    private func loadPairs(_ picture: AVFrame, _ plane: Int, _ frame: UnsafeMutableRawBufferPointer) {
+        guard let base = picture.plane(plane) else { return }
+        let bins = frame.bindMemory(to: UInt8.self)
+        let stride = picture.stride(plane)
+        let (lower, upper) = (UInt8(shift), UInt8(depth / 2 + shift))
+        let top: UInt8 = (1 << UInt8(format.bitDepth)) - 1
+        for y in 0..<format.height {
+            let line = base + y * stride
+            let target = bins.baseAddress.unsafelyUnwrapped + y * format.width
+            for x in 0..<format.width / 2 {
+                target[2 * x] = line[x] &>> upper
+                target[2 * x + 1] = line[x] &>> lower & top
+            }
+            if !format.width.isMultiple(of: 2) { target[format.width - 1] = line[format.width / 2] &>> upper }
         }
     }
 

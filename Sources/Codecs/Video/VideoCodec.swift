@@ -13,10 +13,12 @@ struct VideoCodec: MediaCodec {
 
     private var isLossless: Bool { settings.integer("qp") == nil }
 
+    private var binsPerPixel: Int { settings.integer("pack") ?? 1 }
+
     var description: CodecDescription {
         CodecDescription(
             name: design.name, medium: .video, summary: design.summary, isLossless: isLossless,
-            bitDepths: 1...design.maximumDepth, fileExtension: "mkv",
+            bitDepths: 1...design.maximumDepth / binsPerPixel, fileExtension: "mkv",
             framesPerPicture: design.planes == .three ? 3 : 1, maximumWidth: VideoDesign.maximumSide,
             maximumHeight: VideoDesign.maximumSide, maximumCount: Int(Int32.max), parameters: design.parameters,
             licenseNote: design.licenseNote)
@@ -29,7 +31,7 @@ struct VideoCodec: MediaCodec {
         -> [UInt8]
     {
         try description.check(format, count: count)
-        let layout = try design.layout(format, isLossless: isLossless)
+        let layout = try design.layout(format, isLossless: isLossless, binsPerPixel: binsPerPixel)
         // Encoders accept an option that they do not know and only say so, hence warnings count.
         let (stream, warning) = try withLibavLog(AV_LOG_WARNING) { () throws(CodecError) in
             try encode(layout, count: count, fill: fill)
@@ -65,7 +67,7 @@ struct VideoCodec: MediaCodec {
         _ stream: UnsafeRawBufferPointer, _ format: FrameFormat, count: Int, take: (Int, UnsafeRawBufferPointer) -> Void
     ) throws(CodecError) {
         try description.check(format, count: count)
-        let layout = try design.layout(format, isLossless: isLossless)
+        let layout = try design.layout(format, isLossless: isLossless, binsPerPixel: binsPerPixel)
         let ((), error) = try withLibavLog(AV_LOG_ERROR) { () throws(CodecError) in
             let decoder = try VideoDecoder(design, codec: design.name, layout, stream)
             let frame = UnsafeMutableRawBufferPointer.allocate(byteCount: format.byteCount, alignment: 16)

@@ -56,18 +56,19 @@ struct VideoDesign: Sendable {
     /// The pictures for frames of `format`.
     ///
     /// - Throws: `CodecError.unsupported` when no pixel format holds the bins.
-    func layout(_ format: FrameFormat, isLossless: Bool) throws(CodecError) -> PictureLayout {
-        let least = isLossless ? format.bitDepth : max(format.bitDepth, lossyDepth)
+    func layout(_ format: FrameFormat, isLossless: Bool, binsPerPixel: Int) throws(CodecError) -> PictureLayout {
+        let least = isLossless ? format.bitDepth * binsPerPixel : max(format.bitDepth, lossyDepth)
         guard let (depth, pixelFormat) = pixelFormats.first(where: { $0.depth >= least }) else {
-            throw .unsupported(codec: name, expected: "bit depth 1...\(maximumDepth)", found: "\(format.bitDepth)")
+            throw .unsupported(
+                codec: name, expected: "bit depth 1...\(maximumDepth / binsPerPixel)", found: "\(format.bitDepth)")
         }
-        let width = side(format.width)
+        let width = side((format.width + binsPerPixel - 1) / binsPerPixel)
         var height = side(format.height)
         while !(width * height).isMultiple(of: areaMultiple) { height += 1 }
         return PictureLayout(
             format: format, pixelFormat: pixelFormat, depth: depth,
-            shift: isLossless && !justifiesLossless ? 0 : depth - format.bitDepth, planes: planes,
-            width: width, height: height)
+            shift: isLossless && !justifiesLossless ? 0 : depth / binsPerPixel - format.bitDepth,
+            binsPerPixel: binsPerPixel, planes: planes, width: width, height: height)
     }
 
     var maximumDepth: Int { pixelFormats.last?.depth ?? 0 }

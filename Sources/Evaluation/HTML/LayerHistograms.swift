@@ -96,9 +96,8 @@ struct RangeSummary: Sendable, Equatable {
     /// Widths Wmax - Wmin.
     let narrowest, median, widest: Double
 
-    /// - Returns: `nil` for codebooks that have no ranges.
-    init?(_ codebook: any Codebook) {
-        guard let ranges = (codebook as? UniformCodebook)?.ranges else { return nil }
+    /// - Returns: `nil` for no channels.
+    init?(_ ranges: ChannelRanges) {
         let widths = zip(ranges.lows, ranges.highs).map { $1 - $0 }.sorted()
         guard let narrowest = widths.first, let widest = widths.last else { return nil }
         count = widths.count

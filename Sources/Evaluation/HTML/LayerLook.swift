@@ -16,7 +16,7 @@ struct LayerLook: Sendable {
 
     init(_ layer: DecodedLayer, _ plan: PicturePlan) throws {
         histograms = LayerHistograms(layer)
-        ranges = RangeSummary(layer.codebook)
+        ranges = layer.ranges.flatMap { RangeSummary($0) }
         pictureCount = layer.pictureCount
         let size = layer.pictureSize
         pictureSize = size

@@ -67,6 +67,15 @@ final class ArchiveReader: Sendable {
         return try result.get()
     }
 
+    /// Whether an entry is compressed, as some may be in version 3.
+    func isDeflated(_ name: String) throws(ArchiveError) -> Bool {
+        let path = path
+        let result: Result<Bool, ArchiveError> = archive.withLock { archive in
+            Result { () throws(ArchiveError) in try archive.find(name, path)?.isDeflated ?? false }
+        }
+        return try result.get()
+    }
+
     /// The bytes of an entry.
     func read(_ name: String) throws(ArchiveError) -> [UInt8] {
         let path = path
@@ -91,23 +100,29 @@ private struct ZipArchive: ~Copyable, @unchecked Sendable {
 
     deinit { zip_discard(handle) }
 
-    func find(_ name: String, _ path: String) throws(ArchiveError) -> (index: UInt64, size: Int)? {
+    func find(
+        _ name: String, _ path: String
+    ) throws(ArchiveError) -> (index: UInt64, size: Int, isDeflated: Bool)? {
         var status = zip_stat_t()
         let index = zip_name_locate(handle, name, 0)
         guard index >= 0 else { return nil }
-        guard zip_stat_index(handle, UInt64(index), 0, &status) == 0, status.comp_method == ZIP_CM_STORE,
-            status.size == status.comp_size
+        guard zip_stat_index(handle, UInt64(index), 0, &status) == 0 else { throw unreadable(name, path) }
+        let isDeflated = status.comp_method == ZIP_CM_DEFLATE && EntryName.mayBeDeflated(name)
+        // libzip has checked that the entry's bytes lie within the file, which bounds what a reader allocates: deflate codes at
+        // most 1032 bytes in one.
+        guard isDeflated ? status.size / 1032 <= status.comp_size : status.comp_method == ZIP_CM_STORE,
+            isDeflated || status.size == status.comp_size, status.size <= Int.max >> 8
         else {
             throw .damaged(path: path, part: "entry \(name)", expected: "a stored entry", found: "a compressed one")
         }
-        // libzip has checked that stored bytes lie within the file, which bounds what a reader allocates.
-        return (UInt64(index), Int(status.size))
+        return (UInt64(index), Int(status.size), isDeflated)
     }
 
     func read(_ name: String, _ path: String) throws(ArchiveError) -> [UInt8] {
-        guard let size = try find(name, path)?.size else { throw missing(name, path) }
+        guard let (_, size, isDeflated) = try find(name, path) else { throw missing(name, path) }
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(size)
+        // What a compressed entry claims is not taken on trust: it grows as it is read.
+        bytes.reserveCapacity(isDeflated ? min(size, 1 << 24) : size)
         do {
             try forEachPiece(of: name, path) { bytes.append(contentsOf: $0) }
         } catch let error as ArchiveError {
@@ -119,7 +134,7 @@ private struct ZipArchive: ~Copyable, @unchecked Sendable {
     }
 
     func forEachPiece(of name: String, _ path: String, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
-        guard let (index, size) = try find(name, path) else { throw missing(name, path) }
+        guard let (index, size, _) = try find(name, path) else { throw missing(name, path) }
         guard let file = zip_fopen_index(handle, index, 0) else { throw unreadable(name, path) }
         defer { zip_fclose(file) }
         try withUnsafeTemporaryAllocation(byteCount: 1 << 18, alignment: 16) { buffer in

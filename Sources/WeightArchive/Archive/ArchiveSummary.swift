@@ -89,9 +89,7 @@ public struct ArchiveSummary: Sendable {
         originalBytes = manifest.source.files.reduce(0) { $0 + ($1.original ?? $1.size) }
         self.packedBytes = packedBytes
         medium = manifest.medium
-        let quantizer = manifest.quantizer
-        self.quantizer =
-            "\(quantizer.name), range by \(quantizer.range), reconstructed at bin \(quantizer.reconstruct)s"
+        quantizer = Self.quantizers(of: manifest)
         let parameters = share(
             manifest.parameters?.stored ?? 0, by: manifest.tensors.map { Double($0.packed?.parameters[1] ?? 0) })
         var layers: [LayerSummary] = []
@@ -108,14 +106,15 @@ public struct ArchiveSummary: Sendable {
                     .init(name: tensor.name, dtype: tensor.dtype, shape: tensor.shape, bytes: bytes, reason: reason))
                 continue
             }
-            let stream = manifest.streams[packed.stream]
-            let streams = packed.stream..<packed.stream + (manifest.medium == "image" ? packed.frames : 1)
+            let streams = packed.streams(medium: manifest.medium)
+            let stream = manifest.streams[streams.lowerBound]
+            let frames = packed.bins?.frames ?? stream.frames
             layers.append(
                 LayerSummary(
                     name: tensor.name, aliases: tensor.aliases ?? [], kind: packed.kind, dtype: tensor.dtype,
                     shape: tensor.shape, weights: weights, bits: packed.bits, codec: stream.codec,
                     entries: manifest.streams[streams].map(\.entry),
-                    frame: (stream.width, stream.height, packed.frames), originalBytes: bytes,
+                    frame: (stream.width, stream.height, frames), originalBytes: bytes,
                     streamBytes: packed.bytes, parameterBytes: parameters[index],
                     statistics: LayerStatistics(
                         entropy: packed.entropy, variance: packed.variance, meanSquaredError: packed.mse,
@@ -123,6 +122,55 @@ public struct ArchiveSummary: Sendable {
         }
         self.layers = layers
         self.kept = kept
+    }
+}
+
+extension ArchiveSummary {
+    /// The quantizers of a packed file with their settings, for people.
+    private static func quantizers(of manifest: Manifest) -> String {
+        if let quantizer = manifest.quantizer {
+            return "\(quantizer.name), range by \(quantizer.range), reconstructed at bin \(quantizer.reconstruct)s"
+        }
+        var names: [String] = []
+        for planes in manifest.tensors.compactMap({ $0.packed?.planes }) {
+            let name = planes.quantizer.title
+            if !names.contains(name) { names.append(name) }
+        }
+        return names.joined(separator: "; ")
+    }
+}
+
+extension Manifest.LayerQuantizer {
+    /// The quantizer with its settings, for people.
+    fileprivate var title: String {
+        switch name {
+        case "trellis": states == 1 ? "entropy-constrained scalar" : "trellis of \(states ?? 0) states"
+        case "exact": "none, bit-exact"
+        case "delta": "none, bit-exact against a base"
+        case "uniform": "uniform, range by \(range ?? ""), reconstructed at bin \(reconstruct ?? "")s"
+        case "fixed": "fixed point, an exponent by \(range ?? "")"
+        case "scaled": "fixed point, a scale by \(range ?? "")"
+        default: name
+        }
+    }
+}
+
+extension Manifest.Packed {
+    /// Bits of a bin, or of a sample of the first plane.
+    var bits: Int {
+        switch form {
+        case .bins(let bins): bins.bits
+        case .planes(let planes): planes.planes[0].bits
+        }
+    }
+
+    /// Numbers of the streams that hold the layer, of a checked manifest.
+    func streams(medium: String) -> Range<Int> {
+        switch form {
+        case .bins(let bins): bins.stream..<bins.stream + (medium == "image" ? bins.frames : 1)
+        case .planes(let planes):
+            planes.planes[0].stream..<planes.planes.reduce(planes.planes[0].stream) { $0 + $1.streams }
+        }
     }
 }
 

@@ -7,6 +7,8 @@ final class ArchiveWriter {
     private let output: AtomicFile
     /// Where entries wait.
     let spool: Spool
+    /// Whether what is no stream (manifest, kept tensors, skeletons) is deflated: version 3.
+    var compresses = false
     /// Names with the place of their bytes in the spool, in the order of the archive.
     private var entries: [(name: String, offset: Int, length: Int)] = []
 
@@ -58,14 +60,19 @@ final class ArchiveWriter {
     /// Begins an entry; nothing else may be kept until it is complete.
     func build() -> Builder { Builder(self) }
 
-    /// Writes the archive with its trailer, under its name.
+    /// Writes the archive under its temporary name.
     ///
     /// - Returns: the size in bytes.
-    func finish() throws(ArchiveError) -> Int {
+    func zip() throws(ArchiveError) -> Int {
         let zip = try ZipOutput(output)
         for entry in entries { try add(entry, to: zip) }
         try zip.close(comment: Trailer.prefix + String(repeating: "0", count: Trailer.digits))
-        return try output.commit { (file, size) throws(ArchiveError) in
+        return try output.temporarySize()
+    }
+
+    /// Completes the archive by its trailer, and gives it its name.
+    func finish() throws(ArchiveError) {
+        try output.commit { (file, size) throws(ArchiveError) in
             let digest = try hash(file, size - Trailer.digits, path: output.path)
             try withBytes(of: Array(digest.utf8)) { bytes throws(ArchiveError) in
                 try writeFully(file, bytes, at: size - Trailer.digits, path: output.path)
@@ -73,10 +80,17 @@ final class ArchiveWriter {
         }
     }
 
+    /// Forgets all entries, their bytes and an archive that was written, to begin anew.
+    func restart() throws(ArchiveError) {
+        entries = []
+        output.removeTemporary()
+        try spool.clear()
+    }
+
     private func add(_ entry: (name: String, offset: Int, length: Int), to zip: ZipOutput) throws(ArchiveError) {
         // Through the descriptor: the spool may have no name.
         let path = "/proc/self/fd/\(spool.descriptor)"
-        try zip.add(entry.name, of: spool) { archive in
+        try zip.add(entry.name, of: spool, isDeflated: compresses && EntryName.mayBeDeflated(entry.name)) { archive in
             // A length of 0 would mean "to the end".
             entry.length > 0
                 ? zip_source_file(archive, path, UInt64(entry.offset), Int64(entry.length))

@@ -59,6 +59,16 @@ final class AtomicFile {
         return file
     }
 
+    /// Size of the temporary file in bytes.
+    func temporarySize() throws(ArchiveError) -> Int {
+        var status = stat()
+        guard stat(temporary, &status) == 0 else { throw .cannotWrite(path: path, reason: systemMessage()) }
+        return Int(status.st_size)
+    }
+
+    /// Removes the temporary file, which may be written anew.
+    func removeTemporary() { unlink(temporary) }
+
     /// Gives the file its name, after a last look at it.
     ///
     /// - Parameter complete: receives the open file and its size in bytes.

@@ -6,15 +6,16 @@ import ModelFiles
 /// `docs/format.md` specifies every field.
 struct Manifest: Codable, Equatable {
     /// Versions of the format that this program reads; it writes the lowest that says all there is to say.
-    static let versions = 1...2
+    static let versions = 1...3
 
     /// Always "wcodec".
     var format = "wcodec"
-    /// 2 when a file has a recoding, which readers of version 1 would leave out; else 1.
+    /// 3 when layers are planes; else 2 when a file has a recoding, which readers of version 1 would leave out; else 1.
     var version: Int
     var source: Source
-    var quantizer: Quantizer
-    /// "image", "video" or "audio".
+    /// The quantizer of all layers; absent in version 3, where each has its own.
+    var quantizer: Quantizer?
+    /// "image", "video" or "audio"; in version 3 that of most weights, for people.
     var medium: String
     /// Size and hash of the entry with the quantizer's parameters; absent when no tensor is packed.
     var parameters: Blob?
@@ -97,18 +98,8 @@ struct Manifest: Codable, Equatable {
         var kind: String
         /// Axes in memory order as [role, count].
         var axes: [Axis]
-        var bits: Int
-        /// Encoding of the ranges.
-        var ranges: String
         /// Offset and length of the quantizer's parameters.
         var parameters: [Int]
-        /// (Bfin, Bfout, Bx, By) of a video's frames.
-        var block: [Int]?
-        /// Index of the stream that the first frame is in, and the frame's number there.
-        var stream: Int
-        var frame: Int
-        /// Number of frames; those of an image are in a stream each.
-        var frames: Int
         /// Hash of the restored bytes.
         var hash: String
         /// Bytes of the streams that are this tensor's, parameters not counted.
@@ -117,6 +108,70 @@ struct Manifest: Codable, Equatable {
         var variance: Double
         var mse: Double
         var maxError: Double
+        /// How it is held: its fields stand beside these.
+        var form: Form
+
+        enum Form: Equatable {
+            /// Versions 1 and 2: one bin for each weight.
+            case bins(Bins)
+            /// Version 3.
+            case planes(Planes)
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case kind, axes, parameters, hash, bytes, entropy, variance, mse, maxError, planes
+        }
+    }
+
+    struct Bins: Codable, Equatable {
+        var bits: Int
+        /// Encoding of the ranges.
+        var ranges: String
+        /// (Bfin, Bfout, Bx, By) of a video's frames.
+        var block: [Int]?
+        /// Index of the stream that the first frame is in, and the frame's number there.
+        var stream: Int
+        var frame: Int
+        /// Number of frames; those of an image are in a stream each.
+        var frames: Int
+    }
+
+    struct Planes: Codable, Equatable {
+        var quantizer: LayerQuantizer
+        var planes: [Plane]
+    }
+
+    struct LayerQuantizer: Codable, Equatable {
+        /// "uniform", "fixed", "scaled" or "trellis".
+        var name: String
+        /// Uniform: "layer" or "channel"; "middle" or "mean"; encoding of the ranges.
+        ///
+        /// Fixed and scaled: "layer", "channel" or "group:K".
+        var range: String?
+        var reconstruct: String?
+        var ranges: String?
+        /// Fixed and scaled: encoding of the exponents or scales.
+        var precision: String?
+        /// Trellis: number of states; by what weights are sorted, "channels" or "both"; what has centers, "channels" or "places".
+        var states: Int?
+        var sorted: String?
+        var centers: String?
+        /// Delta: hash of the base's bytes; index of its tensor where it is in this file.
+        var base: String?
+        var earlier: Int?
+    }
+
+    struct Plane: Codable, Equatable {
+        var bits: Int
+        /// "layer", "channels" or "run".
+        var shape: String
+        /// Samples of a run.
+        var count: Int?
+        /// (Bfin, Bfout, Bx, By) of a video's frames.
+        var block: [Int]?
+        /// Index of the first of its streams, which hold it and nothing else, and their number.
+        var stream: Int
+        var streams: Int
     }
 
     struct Axis: Codable, Equatable {
@@ -141,8 +196,17 @@ struct Manifest: Codable, Equatable {
         }
     }
 
-    /// The version that a manifest of these files has.
-    static func version(of files: [File]) -> Int { files.contains { $0.recoding != nil } ? 2 : 1 }
+    /// The version that a manifest has.
+    static func version(of files: [File], hasPlanes: Bool) -> Int {
+        hasPlanes ? 3 : files.contains { $0.recoding != nil } ? 2 : 1
+    }
+
+    /// Whether layers are planes.
+    var hasPlanes: Bool {
+        tensors.contains { tensor in
+            if case .planes = tensor.packed?.form { true } else { false }
+        }
+    }
 
     /// The same bytes for equal manifests.
     func encoded() throws -> [UInt8] {
@@ -152,12 +216,62 @@ struct Manifest: Codable, Equatable {
     }
 }
 
+extension Manifest.Packed {
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        kind = try container.decode(String.self, forKey: .kind)
+        axes = try container.decode([Manifest.Axis].self, forKey: .axes)
+        parameters = try container.decode([Int].self, forKey: .parameters)
+        hash = try container.decode(String.self, forKey: .hash)
+        bytes = try container.decode(Int.self, forKey: .bytes)
+        entropy = try container.decode(Double.self, forKey: .entropy)
+        variance = try container.decode(Double.self, forKey: .variance)
+        mse = try container.decode(Double.self, forKey: .mse)
+        maxError = try container.decode(Double.self, forKey: .maxError)
+        form =
+            container.contains(.planes)
+            ? .planes(try Manifest.Planes(from: decoder)) : .bins(try Manifest.Bins(from: decoder))
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(kind, forKey: .kind)
+        try container.encode(axes, forKey: .axes)
+        try container.encode(parameters, forKey: .parameters)
+        try container.encode(hash, forKey: .hash)
+        try container.encode(bytes, forKey: .bytes)
+        try container.encode(entropy, forKey: .entropy)
+        try container.encode(variance, forKey: .variance)
+        try container.encode(mse, forKey: .mse)
+        try container.encode(maxError, forKey: .maxError)
+        switch form {
+        case .bins(let bins): try bins.encode(to: encoder)
+        case .planes(let planes): try planes.encode(to: encoder)
+        }
+    }
+
+    /// How bins are held, in versions 1 and 2.
+    var bins: Manifest.Bins? {
+        if case .bins(let bins) = form { bins } else { nil }
+    }
+
+    /// How planes are held, in version 3.
+    var planes: Manifest.Planes? {
+        if case .planes(let planes) = form { planes } else { nil }
+    }
+}
+
 /// Names of a packed file's entries.
 enum EntryName {
     static let manifest = "manifest.json"
     static let exact = "exact.safetensors"
     static let parameters = "parameters.png"
     static func skeleton(_ file: String) -> String { "skeleton/\(file)" }
+
+    /// Whether an entry may be compressed in version 3: all but streams and parameters, which are already.
+    static func mayBeDeflated(_ name: String) -> Bool {
+        name == manifest || name == exact || name.hasPrefix("skeleton/")
+    }
 
     /// A stream's name, from its tensor's.
     static func stream(_ medium: String, _ tensor: String, _ suffix: String, taken: inout Set<String>) -> String {

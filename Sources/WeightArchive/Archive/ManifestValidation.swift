@@ -9,7 +9,10 @@ struct ValidManifest: Sendable {
     let manifest: Manifest
     /// Sizes of the tensors' bytes, by tensor.
     let byteCounts: [Int]
+    /// Layers of bins, by the streams that hold them; none in version 3.
     let groups: [StreamGroup]
+    /// Layers of planes; none before version 3.
+    let planed: [PlanedLayer]
 
     /// Samples that one byte of a stream may stand for: more than deflate and FLAC reach on constant bins, or a video on
     /// empty frames of the largest size, so only a forged manifest asks for more.
@@ -37,13 +40,16 @@ struct ValidManifest: Sendable {
         for file in files where file.recoding != nil && file.original == nil || file.original ?? 0 < 0 {
             throw damaged("file \(file.name)", "the original's size beside a recoding", "\(file.original ?? 0)")
         }
-        guard manifest.version == Manifest.version(of: files) else {
-            throw damaged("format", "version \(Manifest.version(of: files))", "version \(manifest.version)")
+        let version = Manifest.version(of: files, hasPlanes: manifest.hasPlanes)
+        guard manifest.version == version else {
+            throw damaged("format", "version \(version)", "version \(manifest.version)")
         }
-        guard manifest.quantizer.name == "uniform", RangeScope(rawValue: manifest.quantizer.range) != nil,
-            Reconstruction(rawValue: manifest.quantizer.reconstruct) != nil
-        else {
-            throw damaged("quantizer", "uniform by layer or channel, at middle or mean", "\(manifest.quantizer)")
+        if let quantizer = manifest.quantizer {
+            guard quantizer.name == "uniform", RangeScope(rawValue: quantizer.range) != nil,
+                Reconstruction(rawValue: quantizer.reconstruct) != nil
+            else { throw damaged("quantizer", "uniform by layer or channel, at middle or mean", "\(quantizer)") }
+        } else if !manifest.hasPlanes {
+            throw damaged("quantizer", "one", "none")
         }
 
         var byteCounts: [Int] = []
@@ -92,11 +98,13 @@ struct ValidManifest: Sendable {
         }
         self.manifest = manifest
         self.byteCounts = byteCounts
-        groups = try Self.groups(manifest, reader)
-        for group in groups where group.memory > Self.physicalMemory {
+        groups = manifest.hasPlanes ? [] : try Self.groups(manifest, reader)
+        planed = manifest.hasPlanes ? try Self.planed(manifest, reader) : []
+        let needs = groups.map { ($0.layers[0].name, $0.memory) } + planed.map { ($0.name, $0.memory) }
+        for (name, memory) in needs where memory > Self.physicalMemory {
             throw ArchiveError.layer(
-                tensor: group.layers[0].name,
-                reason: "\(reader.path): needs \(group.memory) bytes of memory to decode, found \(Self.physicalMemory)")
+                tensor: name,
+                reason: "\(reader.path): needs \(memory) bytes of memory to decode, found \(Self.physicalMemory)")
         }
     }
 
@@ -108,7 +116,7 @@ struct ValidManifest: Sendable {
         // The type of a tensor that stays in the skeleton may be unknown: nobody reads its elements.
         let isInSkeleton = tensor.inSkeleton == true
         let isKnown =
-            tensor.packed != nil ? dtype.isPackableFloat && !isInSkeleton : isInSkeleton || dtype.bitWidth != nil
+            tensor.packed != nil ? dtype.isExactlyPackable && !isInSkeleton : isInSkeleton || dtype.bitWidth != nil
         guard isKnown, tensor.at.count == 2, files.indices.contains(tensor.at[0]),
             (0...files[tensor.at[0]].size).contains(tensor.at[1])
         else { throw error("\(tensor.dtype) at \(tensor.at)") }
@@ -141,13 +149,13 @@ struct ValidManifest: Sendable {
         var stream = 0
         let packed = manifest.tensors.enumerated().filter { $1.packed != nil }
             .sorted {
-                ($0.1.packed?.stream ?? 0, $0.1.packed?.frame ?? 0) < (
-                    $1.1.packed?.stream ?? 0, $1.1.packed?.frame ?? 0
+                ($0.1.packed?.bins?.stream ?? 0, $0.1.packed?.bins?.frame ?? 0) < (
+                    $1.1.packed?.bins?.stream ?? 0, $1.1.packed?.bins?.frame ?? 0
                 )
             }
         var open: (frames: Int, total: Int)?
         for (index, tensor) in packed {
-            guard let layer = tensor.packed else { continue }
+            guard let packed = tensor.packed, let layer = packed.bins else { continue }
             // Before anything grows with the tensor, its streams must be large enough to hold it.
             let last = layer.stream.addingReportingOverflow(medium == .image ? layer.frames : 1)
             guard layer.stream >= 0, layer.frames > 0, !last.overflow, last.partialValue <= manifest.streams.count
@@ -163,7 +171,7 @@ struct ValidManifest: Sendable {
             guard let weights = elementCount(tensor.shape), weights <= capacity else {
                 throw damaged("tensor \(tensor.name)", "at most \(capacity) weights", "shape \(tensor.shape)")
             }
-            let placed = try place(layer, tensor, index, medium)
+            let placed = try place(packed, layer, tensor, index, medium)
             let count = placed.placement.frameCount
             guard layer.frames == count else {
                 throw damaged("tensor \(tensor.name)", "\(count) frames", "\(layer.frames)")
@@ -229,38 +237,148 @@ struct ValidManifest: Sendable {
     }
 
     private static func place(
-        _ packed: Manifest.Packed, _ tensor: Manifest.Tensor, _ index: Int, _ medium: Medium
+        _ packed: Manifest.Packed, _ bins: Manifest.Bins, _ tensor: Manifest.Tensor, _ index: Int, _ medium: Medium
     ) throws(ArchiveError) -> PlacedLayer {
         do {
-            guard let kind = LayerKind(rawValue: packed.kind), (1...16).contains(packed.bits),
-                packed.parameters.count == 2
-            else {
-                throw MapperError.parameters(
-                    expected: "a known kind and bit depth", found: "\(packed.kind), \(packed.bits)")
-            }
-            let axes = try packed.axes.map { axis in
-                guard let role = LayerGeometry.Role(rawValue: axis.role) else {
-                    throw MapperError.parameters(expected: "known axes", found: axis.role)
-                }
-                return LayerGeometry.Axis(role, axis.count)
-            }
-            guard let count = elementCount(tensor.shape), count > 0 else {
-                throw MapperError.parameters(expected: "weights", found: "none")
-            }
-            let geometry = try LayerGeometry(kind: kind, axes: axes, count: count)
-            var block: BlockShape?
-            if medium == .video {
-                guard let sides = packed.block, sides.count == 4 else {
-                    throw MapperError.parameters(expected: "a block of four sides", found: "\(packed.block ?? [])")
-                }
-                block = BlockShape(bfin: sides[0], bfout: sides[1], bx: sides[2], by: sides[3])
-            }
+            guard (1...16).contains(bins.bits) else { throw MapperError.bits(bins.bits) }
+            let geometry = try geometry(of: packed, tensor)
+            let block = medium == .video ? try BlockShape(sides: bins.block) : nil
             return PlacedLayer(
-                tensor: index, name: tensor.name, bits: packed.bits, geometry: geometry,
+                tensor: index, name: tensor.name, bits: bins.bits, geometry: geometry,
                 placement: try Placement(geometry, medium, block: block), isDouble: tensor.dtype == DType.f64.rawValue)
         } catch {
             throw .layer(tensor: tensor.name, reason: "manifest: \(error)")
         }
+    }
+
+    private static func geometry(
+        of packed: Manifest.Packed, _ tensor: Manifest.Tensor
+    ) throws(MapperError) -> LayerGeometry {
+        guard let kind = LayerKind(rawValue: packed.kind), packed.parameters.count == 2 else {
+            throw .parameters(expected: "a known kind, and the place of parameters", found: packed.kind)
+        }
+        let axes = try packed.axes.map { axis throws(MapperError) in
+            guard let role = LayerGeometry.Role(rawValue: axis.role) else {
+                throw .parameters(expected: "known axes", found: axis.role)
+            }
+            return LayerGeometry.Axis(role, axis.count)
+        }
+        guard let count = elementCount(tensor.shape), count > 0 else {
+            throw .parameters(expected: "weights", found: "none")
+        }
+        return try LayerGeometry(kind: kind, axes: axes, count: count)
+    }
+}
+
+// MARK: - Planes
+
+extension ValidManifest {
+    /// Arranges layers of planes by their streams, which follow each other without a gap.
+    private static func planed(_ manifest: Manifest, _ reader: ArchiveReader) throws -> [PlanedLayer] {
+        func damaged(_ part: String, _ expected: String, _ found: String) -> ArchiveError {
+            .damaged(path: reader.path, part: "manifest: \(part)", expected: expected, found: found)
+        }
+        let packed = manifest.tensors.enumerated().filter { $1.packed != nil }
+            .sorted { firstStream(of: $0.1) < firstStream(of: $1.1) }
+        var layers: [PlanedLayer] = []
+        var stream = 0
+        for (index, tensor) in packed {
+            guard let packed = tensor.packed, let described = packed.planes, !described.planes.isEmpty else {
+                throw damaged("tensor \(tensor.name)", "planes, as in all of version \(manifest.version)", "none")
+            }
+            let first = stream
+            // Before anything grows with the tensor, its streams must be large enough to hold it.
+            var capacity = 0
+            var streamsOfPlanes: [ArraySlice<Manifest.Stream>] = []
+            for plane in described.planes {
+                guard plane.stream == stream, plane.streams > 0, plane.streams <= manifest.streams.count - stream else {
+                    throw damaged(
+                        "tensor \(tensor.name)", "planes that go on at stream \(stream) of \(manifest.streams.count)",
+                        "\(plane.streams) from \(plane.stream)")
+                }
+                let streams = manifest.streams[stream..<stream + plane.streams]
+                for entry in streams {
+                    let medium = try CodecRegistry.codec(entry.codec).description.medium
+                    capacity += try samples(in: entry, medium, reader)
+                }
+                streamsOfPlanes.append(streams)
+                stream += plane.streams
+            }
+            // Eight signs are a sample.
+            let isExact = ["exact", "delta"].contains(described.quantizer.name)
+            let (most, overflow) = capacity.multipliedReportingOverflow(by: isExact ? 8 : 1)
+            guard !overflow, let weights = elementCount(tensor.shape), weights <= most else {
+                throw damaged("tensor \(tensor.name)", "at most \(most) weights", "shape \(tensor.shape)")
+            }
+            do {
+                let geometry = try geometry(of: packed, tensor)
+                let planes = try zip(described.planes, streamsOfPlanes).map { plane, streams in
+                    try place(plane, streams, tensor.name, index, geometry, capacity: capacity)
+                }
+                try checkBase(of: tensor, index, described.quantizer, manifest.tensors)
+                layers.append(
+                    PlanedLayer(
+                        tensor: index, name: tensor.name, geometry: geometry, planes: planes, firstStream: first))
+            } catch {
+                throw ArchiveError.layer(tensor: tensor.name, reason: "manifest: \(error)")
+            }
+        }
+        guard stream == manifest.streams.count else {
+            throw damaged("streams", "\(stream) that are filled by tensors", "\(manifest.streams.count)")
+        }
+        return layers
+    }
+
+    /// Checks that what a layer was packed against is restored before it.
+    private static func checkBase(
+        of tensor: Manifest.Tensor, _ index: Int, _ quantizer: Manifest.LayerQuantizer, _ tensors: [Manifest.Tensor]
+    ) throws(MapperError) {
+        guard quantizer.name == "delta", let earlier = quantizer.earlier else { return }
+        guard (0..<index).contains(earlier), tensors[earlier].packed != nil, tensors[earlier].dtype == tensor.dtype,
+            tensors[earlier].shape == tensor.shape
+        else {
+            throw .parameters(
+                expected: "a base among the packed tensors before, of its type and shape", found: "\(earlier)")
+        }
+    }
+
+    /// Numbers of the layers of planes in groups, each of which needs but those before: what layers were packed against.
+    var waves: [[Int]] {
+        var depths: [Int: Int] = [:]
+        var waves: [[Int]] = []
+        for layer in planed.indices.sorted(by: { planed[$0].tensor < planed[$1].tensor }) {
+            let quantizer = manifest.tensors[planed[layer].tensor].packed?.planes?.quantizer
+            let base = quantizer?.name == "delta" ? quantizer?.earlier : nil
+            let depth = base.map { (depths[$0] ?? 0) + 1 } ?? 0
+            depths[planed[layer].tensor] = depth
+            if depth == waves.count { waves.append([]) }
+            waves[depth].append(layer)
+        }
+        return waves
+    }
+
+    private static func firstStream(of tensor: Manifest.Tensor) -> Int {
+        tensor.packed?.planes?.planes.first?.stream ?? 0
+    }
+
+    private static func place(
+        _ plane: Manifest.Plane, _ streams: ArraySlice<Manifest.Stream>, _ name: String, _ tensor: Int,
+        _ layer: LayerGeometry, capacity: Int
+    ) throws -> PlacedPlane {
+        guard let first = streams.first else { throw MapperError.bits(plane.bits) }
+        let placed = try PlacedPlane(
+            plane, first.codec, tensor: tensor, name: name, layer: layer, capacity: capacity)
+        let format = placed.group.format
+        guard streams.map(\.frames) == placed.group.framesOfStreams,
+            streams.allSatisfy({
+                ($0.codec, $0.width, $0.height, $0.bits) == (first.codec, format.width, format.height, plane.bits)
+            })
+        else {
+            throw MapperError.parameters(
+                expected: "\(placed.group.framesOfStreams.count) streams of \(format.width)x\(format.height)",
+                found: "\(streams.count) of \(first.width)x\(first.height)")
+        }
+        return placed
     }
 }
 

@@ -11,12 +11,16 @@ public struct PackedModel: Sendable {
     let valid: ValidManifest
     /// Quantizer parameters of all tensors.
     let parameters: [UInt8]
+    /// The model that it was packed against.
+    let base: ModelFile?
 
     /// Opens a packed file, and checks the hash over all of it and every number in its manifest.
     ///
+    /// - Parameter base: the model that it was packed against, where there was one.
     /// - Throws: `ArchiveError`.
-    public init(_ path: String) throws {
+    public init(_ path: String, base: ModelFile? = nil) throws {
         self.path = path
+        self.base = base
         reader = try ArchiveReader(path)
         let json = try reader.read(EntryName.manifest)
         struct Version: Decodable {
@@ -38,6 +42,14 @@ public struct PackedModel: Sendable {
         } catch {
             throw ArchiveError.damaged(
                 path: path, part: EntryName.manifest, expected: "every field of the format", found: "\(error)")
+        }
+        if version.version < 3 {
+            let names =
+                [EntryName.manifest, EntryName.exact] + manifest.source.files.map { EntryName.skeleton($0.name) }
+            for name in names where try reader.isDeflated(name) {
+                throw ArchiveError.damaged(
+                    path: path, part: "entry \(name)", expected: "a stored entry", found: "a compressed one")
+            }
         }
         valid = try ValidManifest(manifest, reader)
         if let blob = manifest.parameters {
@@ -80,34 +92,96 @@ public struct PackedModel: Sendable {
         return isWhole ? restored : "\(restored)/\(fileNames[0])"
     }
 
-    /// The codebook of a packed layer.
+    /// The codebook of a packed layer of bins.
     func codebook(_ layer: PlacedLayer) throws -> any Codebook {
-        let tensor = valid.manifest.tensors[layer.tensor]
-        let quantizer = valid.manifest.quantizer
-        guard let packed = tensor.packed, let scope = RangeScope(rawValue: quantizer.range),
-            let reconstruction = Reconstruction(rawValue: quantizer.reconstruct), packed.parameters[0] >= 0,
-            packed.parameters[1] >= 0, packed.parameters[0] <= parameters.count,
-            packed.parameters[1] <= parameters.count - packed.parameters[0]
-        else {
-            throw ArchiveError.layer(
-                tensor: layer.name,
-                reason: "\(path): expected parameters within \(parameters.count) bytes, found others")
-        }
-        let bytes = parameters.span.extracting(droppingFirst: packed.parameters[0]).extracting(
-            first: packed.parameters[1])
-        do {
-            return try UniformCodebook(
-                bits: layer.bits, encoding: packed.ranges, bytes, scope: scope, reconstruction: reconstruction,
+        guard let bins = valid.manifest.tensors[layer.tensor].packed?.bins, let quantizer = valid.manifest.quantizer,
+            let scope = RangeScope(rawValue: quantizer.range),
+            let reconstruction = Reconstruction(rawValue: quantizer.reconstruct)
+        else { throw ArchiveError.layer(tensor: layer.name, reason: "\(path): expected a quantizer, found none") }
+        return try withParameters(of: layer.tensor) { bytes throws(MapperError) in
+            try UniformCodebook(
+                bits: layer.bits, encoding: bins.ranges, bytes, scope: scope, reconstruction: reconstruction,
                 geometry: layer.geometry)
+        }
+    }
+
+    /// The codebook of a packed layer of planes.
+    ///
+    /// - Parameter earlier: gives the bytes of a tensor of this packed file, for a layer that was packed against it.
+    private func codebook(_ layer: PlanedLayer, earlier: (Int) throws -> BaseBytes) throws -> any LayerCodebook {
+        let tensor = valid.manifest.tensors[layer.tensor]
+        guard let planes = tensor.packed?.planes else {
+            throw ArchiveError.layer(tensor: layer.name, reason: "\(path): expected planes, found none")
+        }
+        let base = planes.quantizer.name == "delta" ? try base(of: layer, planes.quantizer, earlier: earlier) : nil
+        return try withParameters(of: layer.tensor) { bytes throws(MapperError) in
+            try layerCodebook(
+                planes.quantizer, bytes, layer.geometry, DType(rawValue: tensor.dtype), bits: layer.planes[0].bits,
+                base: base)
+        }
+    }
+
+    /// Calls `body` with the codebook of a layer and the bytes of its tensor, whose planes were decoded.
+    ///
+    /// - Parameter earlier: gives the bytes of a tensor of this packed file, for a layer that was packed against it; by
+    ///   restoring that where it is left out.
+    func withBytes<Result>(
+        of layer: PlanedLayer, _ planes: [Plane], earlier: ((Int) throws -> BaseBytes)? = nil,
+        _ body: (any LayerCodebook, UnsafeRawBufferPointer) throws -> Result
+    ) throws -> Result {
+        let dtype = DType(rawValue: valid.manifest.tensors[layer.tensor].dtype)
+        let size = layer.geometry.count * (dtype.bitWidth ?? 0) / 8
+        let codebook = try codebook(layer, earlier: earlier ?? restoredBytes)
+        let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 16)
+        defer { bytes.deallocate() }
+        do throws(MapperError) {
+            try codebook.restore(planes, layer.geometry, dtype, into: bytes)
         } catch {
             throw ArchiveError.layer(tensor: layer.name, reason: "\(path): \(error)")
+        }
+        return try body(codebook, UnsafeRawBufferPointer(bytes))
+    }
+
+    /// Calls `body` with the bytes of a tensor whose planes were decoded, in memory order, piece by piece.
+    func forEachPiece(
+        of layer: PlanedLayer, _ planes: [Plane], earlier: (Int) throws -> BaseBytes,
+        _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        let dtype = DType(rawValue: valid.manifest.tensors[layer.tensor].dtype)
+        do {
+            try codebook(layer, earlier: earlier).forEachPiece(planes, layer.geometry, dtype, body)
+        } catch let error as MapperError {
+            throw ArchiveError.layer(tensor: layer.name, reason: "\(path): \(error)")
+        }
+    }
+
+    private func withParameters<Result>(
+        of index: Int, _ body: (Span<UInt8>) throws(MapperError) -> Result
+    ) throws(ArchiveError) -> Result {
+        let tensor = valid.manifest.tensors[index]
+        guard let place = tensor.packed?.parameters, place.count == 2, place[0] >= 0, place[1] >= 0,
+            place[0] <= parameters.count, place[1] <= parameters.count - place[0]
+        else {
+            throw .layer(
+                tensor: tensor.name,
+                reason: "\(path): expected parameters within \(parameters.count) bytes, found others")
+        }
+        do throws(MapperError) {
+            return try body(parameters.span.extracting(droppingFirst: place[0]).extracting(first: place[1]))
+        } catch {
+            throw .layer(tensor: tensor.name, reason: "\(path): \(error)")
         }
     }
 
     /// Streams of a group, each checked against its hash as it is read.
     func stream(_ group: Int, _ index: Int) throws -> [UInt8] {
         let before = valid.groups[..<group].reduce(0) { $0 + $1.framesOfStreams.count }
-        let stream = valid.manifest.streams[before + index]
+        return try stream(before + index)
+    }
+
+    /// The stream with that number, checked against its hash.
+    func stream(_ number: Int) throws -> [UInt8] {
+        let stream = valid.manifest.streams[number]
         let bytes = try reader.read(stream.entry)
         try bytes.withUnsafeBytes { try expect(stream.hash, Hasher128.hash($0), stream.entry, path) }
         return bytes

@@ -24,6 +24,21 @@ struct RestoredFiles: Sendable {
         try open(index, 0, body)
     }
 
+    /// Reads what was written to a file.
+    func read(_ index: Int, at offset: Int, count: Int) throws -> [UInt8] {
+        let (written, shown) = paths[index]
+        let file = Glibc.open(written, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard file >= 0 else { throw ArchiveError.io(path: shown, reason: systemMessage()) }
+        defer { close(file) }
+        return try [UInt8](unsafeUninitializedCapacity: count) { buffer, done in
+            while done < count {
+                let length = pread(file, buffer.baseAddress.map { $0 + done }, count - done, off_t(offset + done))
+                guard length > 0 else { throw ArchiveError.io(path: shown, reason: systemMessage()) }
+                done += length
+            }
+        }
+    }
+
     /// Makes a file anew out of what was written to it, which has no name any more then.
     ///
     /// - Parameter body: receives descriptors of what was written and of the new, empty file, and the path that errors name.

@@ -1,7 +1,7 @@
 import CZip
 import Glibc
 
-/// A ZIP of stored entries that is written under the temporary name of an output when it is closed, or else not at all.
+/// A ZIP that is written under the temporary name of an output when it is closed, or else not at all.
 final class ZipOutput {
     private let path: String
     /// `nil` when it is written.
@@ -26,9 +26,10 @@ final class ZipOutput {
     /// - Parameters:
     ///   - name: its name.
     ///   - owner: what `source` refers to, kept as long as libzip may read from it.
+    ///   - isDeflated: whether it is compressed.
     ///   - source: makes libzip's source of the entry's bytes, which are read when the archive is closed.
     func add(
-        _ name: String, of owner: AnyObject, _ source: (OpaquePointer) -> OpaquePointer?
+        _ name: String, of owner: AnyObject, isDeflated: Bool = false, _ source: (OpaquePointer) -> OpaquePointer?
     ) throws(ArchiveError) {
         owners.append(owner)
         guard let archive, let source = source(archive) else { throw failure }
@@ -38,7 +39,9 @@ final class ZipOutput {
             throw failure
         }
         // 1980-01-01, the earliest date that ZIP knows: the bytes must not depend on when they were made.
-        guard zip_set_file_compression(archive, UInt64(index), ZIP_CM_STORE, 0) == 0,
+        guard
+            zip_set_file_compression(
+                archive, UInt64(index), isDeflated ? Int32(ZIP_CM_DEFLATE) : ZIP_CM_STORE, isDeflated ? 9 : 0) == 0,
             zip_file_set_dostime(archive, UInt64(index), 0, 0x21, 0) == 0
         else { throw failure }
     }

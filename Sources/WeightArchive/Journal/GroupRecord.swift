@@ -1,4 +1,5 @@
 import FoundationEssentials
+import ModelFiles
 import WeightMapper
 
 /// What is known of a stream group when it is packed, beside its streams: all that the manifest will say of it.
@@ -16,9 +17,17 @@ struct GroupRecord: Codable, Sendable {
         var hash: String
     }
 
+    struct CodedPlane: Codable, Sendable {
+        var codec: String
+        var plane: Manifest.Plane
+    }
+
     struct Layer: Codable, Sendable {
-        /// Encoding of the codebook.
+        /// Encoding of the codebook; empty for layers of planes.
         var ranges: String
+        /// What gives planes back as weights, and the planes; streams are numbered within the record.
+        var quantizer: Manifest.LayerQuantizer?
+        var planes: [CodedPlane]?
         /// The codebook.
         var parameters: Data
         /// Hash and CRC-32 of the restored bytes; the latter is 0 where the source has no checksums.
@@ -32,30 +41,72 @@ struct GroupRecord: Codable, Sendable {
             parameters = Data(codebook.serialized)
             self.hash = hash
             self.crc = crc
-            figures = [
-                statistics.entropy, statistics.variance, statistics.meanSquaredError, statistics.maximumError,
-            ].map(\.bitPattern)
+            figures = Self.figures(statistics)
+        }
+
+        init(
+            _ codebook: any LayerCodebook, _ planes: [CodedPlane], hash: String, crc: UInt, statistics: LayerStatistics
+        ) {
+            ranges = ""
+            quantizer = codebook.record
+            self.planes = planes
+            parameters = Data(codebook.serialized)
+            self.hash = hash
+            self.crc = crc
+            figures = Self.figures(statistics)
+        }
+
+        private static func figures(_ statistics: LayerStatistics) -> [UInt64] {
+            [statistics.entropy, statistics.variance, statistics.meanSquaredError, statistics.maximumError]
+                .map(\.bitPattern)
+        }
+
+        /// Where the planes of a layer go; `nil` when it has none.
+        ///
+        /// - Throws: `MapperError` or `CodecError` for planes that cannot be.
+        func placedPlanes(_ job: LayerJob) throws -> [PlacedPlane]? {
+            try planes?.map {
+                try PlacedPlane(
+                    $0.plane, $0.codec, tensor: job.tensor, name: job.name, layer: job.geometry,
+                    capacity: 16 * job.geometry.count)
+            }
         }
 
         /// `nil` when the figures are none that packing gives.
         var statistics: LayerStatistics? {
             let values = figures.map { Double(bitPattern: $0) }
-            guard values.count == 4, values.allSatisfy({ $0 >= 0 }), values[0] <= 16 else { return nil }
+            guard values.count == 4, values.allSatisfy({ $0 >= 0 }), values[0] <= 64 else { return nil }
             return LayerStatistics(
                 entropy: values[0], variance: values[1], meanSquaredError: values[2], maximumError: values[3])
         }
     }
 
-    /// Whether the record can be that of a group: it was read from a file that may hold anything.
-    func describes(_ group: StreamGroup, _ options: PackOptions) -> Bool {
-        guard streams.count == group.framesOfStreams.count, layers.count == group.layers.count else { return false }
-        return zip(group.layers, layers).allSatisfy { placed, layer in
-            let codebook = try? UniformCodebook(
-                bits: placed.bits, encoding: layer.ranges, Array(layer.parameters).span, scope: options.range,
-                reconstruction: options.reconstruction, geometry: placed.geometry)
-            return codebook != nil && layer.statistics != nil && layer.crc <= UInt32.max
-                && layer.hash.utf8.count == 32
-                && layer.hash.utf8.allSatisfy { Character(UnicodeScalar($0)).isHexDigit }
+    /// Whether the record can be that of a unit: it was read from a file that may hold anything.
+    func describes(_ unit: PackUnit, _ tensors: [SelectedTensor], _ options: PackOptions) -> Bool {
+        guard layers.count == unit.tensors.count,
+            layers.allSatisfy({ layer in
+                layer.statistics != nil && layer.crc <= UInt32.max && layer.hash.utf8.count == 32
+                    && layer.hash.utf8.allSatisfy { Character(UnicodeScalar($0)).isHexDigit }
+            })
+        else { return false }
+        switch unit {
+        case .group(let group):
+            return streams.count == group.framesOfStreams.count
+                && zip(group.layers, layers).allSatisfy { placed, layer in
+                    let codebook = try? UniformCodebook(
+                        bits: placed.bits, encoding: layer.ranges, Array(layer.parameters).span, scope: options.range,
+                        reconstruction: options.reconstruction, geometry: placed.geometry)
+                    return codebook != nil
+                }
+        case .layer(let job):
+            guard let quantizer = layers[0].quantizer, let planes = try? layers[0].placedPlanes(job),
+                let first = planes.first,
+                planes.reduce(0, { $0 + $1.group.framesOfStreams.count }) == streams.count
+            else { return false }
+            let codebook = try? layerCodebook(
+                quantizer, Array(layers[0].parameters).span, job.geometry, tensors[job.tensor].record.dtype,
+                bits: first.bits)
+            return codebook != nil
         }
     }
 }

@@ -3,32 +3,52 @@ import ModelFiles
 import WeightMapper
 
 /// A layer of a packed file whose bins were decoded, to be looked at; valid during the call that hands it over.
+///
+/// The bins of a layer of planes are the samples of its first.
 public struct DecodedLayer {
     /// Place among `ArchiveSummary.layers`.
     public let index: Int
     /// Bits of a bin number.
     public let bits: Int
-    /// What gives the bins back as weights.
-    public let codebook: any Codebook
-    /// Bins in memory order: one byte each up to 8 bits, two (little-endian) above.
+    /// Bins: one byte each up to 8 bits, two (little-endian) above.
     public let bins: UnsafeRawBufferPointer
+    /// The ranges of the channels' intervals; `nil` where the quantizer has none.
+    public let ranges: ChannelRanges?
+    /// Number of weights.
+    public let count: Int
     /// The pictures as the file stores them; those of an image where it stores a track.
     private let tiling: Tiling
+    private let weights: Weights
+
+    private enum Weights {
+        case reconstructed(any Codebook)
+        case restored(UnsafeRawBufferPointer, DType)
+    }
 
     init(index: Int, _ layer: PlacedLayer, _ codebook: any Codebook, _ bins: UnsafeRawBufferPointer) {
         self.index = index
-        self.codebook = codebook
         self.bins = bins
         bits = layer.bits
-        tiling =
-            switch layer.placement {
-            case .pictures(let tiling): tiling
-            case .track: Tiling(image: layer.geometry)
-            }
+        ranges = (codebook as? UniformCodebook)?.ranges
+        count = layer.geometry.count
+        tiling = layer.placement.pictures(of: layer.geometry)
+        weights = .reconstructed(codebook)
     }
 
-    /// Number of weights.
-    public var count: Int { bins.count / (bits > 8 ? 2 : 1) }
+    init(
+        index: Int, _ layer: PlanedLayer, _ codebook: any LayerCodebook, _ bins: UnsafeRawBufferPointer,
+        _ bytes: UnsafeRawBufferPointer, _ dtype: DType
+    ) {
+        self.index = index
+        self.bins = bins
+        bits = layer.planes[0].bits
+        ranges = (codebook as? UniformLayerCodebook)?.codebook.ranges
+        count = layer.geometry.count
+        let first = layer.planes[0].group.layers[0]
+        tiling = first.placement.pictures(of: first.geometry)
+        weights = .restored(bytes, dtype)
+    }
+
     /// Number of pictures: one for each matrix of an image or a track, one for each frame of a video.
     public var pictureCount: Int { tiling.frameCount }
     /// Width and height of each picture, in weights.
@@ -36,18 +56,26 @@ public struct DecodedLayer {
 
     /// Calls `body` with consecutive chunks of the restored weights, in memory order.
     public func forEachChunkOfWeights(_ body: (Span<Double>) -> Void) {
-        func run<Bin: BinScalar>(_: Bin.Type) {
-            let bins = bins.bindMemory(to: Bin.self)
-            let chunk = 1 << 16
-            var weights = [Double](repeating: 0, count: min(chunk, bins.count))
-            for start in stride(from: 0, to: bins.count, by: chunk) {
-                let piece = UnsafeBufferPointer(rebasing: bins[start..<min(start + chunk, bins.count)])
-                weights.withUnsafeMutableBufferPointer { weights in
-                    var target = UnsafeMutableBufferPointer(rebasing: weights[..<piece.count]).mutableSpan
-                    codebook.reconstruct(piece.span, at: start, into: &target)
+        let chunk = 1 << 16
+        var scratch = [Double](repeating: 0, count: min(chunk, count))
+        for start in stride(from: 0, to: count, by: chunk) {
+            let length = min(chunk, count - start)
+            scratch.withUnsafeMutableBufferPointer { scratch in
+                let target = UnsafeMutableBufferPointer(rebasing: scratch[..<length])
+                switch weights {
+                case .reconstructed(let codebook): reconstruct(codebook, at: start, into: target)
+                case .restored(let bytes, let dtype): loadDoubles(bytes, dtype, at: start, into: target)
                 }
-                body(weights.span.extracting(first: piece.count))
             }
+            body(scratch.span.extracting(first: length))
+        }
+    }
+
+    private func reconstruct(_ codebook: any Codebook, at start: Int, into target: UnsafeMutableBufferPointer<Double>) {
+        func run<Bin: BinScalar>(_: Bin.Type) {
+            let piece = UnsafeBufferPointer(rebasing: bins.bindMemory(to: Bin.self)[start..<start + target.count])
+            var span = target.mutableSpan
+            codebook.reconstruct(piece.span, at: start, into: &span)
         }
         bits > 8 ? run(UInt16.self) : run(UInt8.self)
     }
@@ -94,12 +122,13 @@ extension PackedModel {
         threads: Int, progress: ProgressHandler = { _ in }, _ body: @escaping @Sendable (DecodedLayer) throws -> Void
     ) async throws {
         let groups = valid.groups
+        let planed = valid.planed
         var numbers: [Int] = []
         for tensor in valid.manifest.tensors {
             numbers.append((numbers.last ?? -1) + (tensor.packed == nil ? 0 : 1))
         }
         let indices = numbers
-        let total = groups.reduce(0) { $0 + $1.weightCount }
+        let total = groups.reduce(0) { $0 + $1.weightCount } + planed.reduce(0) { $0 + $1.geometry.count }
         // As much again for what is made of a layer: a picture of it, or its bins compressed.
         let memory = groups.map { 2 * $0.memory }
         var done = 0
@@ -124,6 +153,40 @@ extension PackedModel {
         } done: { group, _ in
             done += groups[group].weightCount
             progress(Progress(done: done, total: total))
+        }
+        let needs = planed.map { 2 * $0.memory }
+        try await runJobs(memory: needs, limit: max(threads, 1), budget: (needs.max() ?? 0) + 64 << 20) { number in
+            let layer = planed[number]
+            let planes = try layer.decode { try stream($0) }
+            let dtype = DType(rawValue: valid.manifest.tensors[layer.tensor].dtype)
+            try withBytes(of: layer, planes) { codebook, bytes in
+                try planes[0].samples.withBytes { bins in
+                    try body(DecodedLayer(index: indices[layer.tensor], layer, codebook, bins, bytes, dtype))
+                }
+            }
+        } done: { number, _ in
+            done += planed[number].geometry.count
+            progress(Progress(done: done, total: total))
+        }
+    }
+}
+
+extension Plane.Samples {
+    /// The samples as they lie in memory.
+    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        switch self {
+        case .narrow(let samples): try samples.withUnsafeBytes(body)
+        case .wide(let samples): try samples.withUnsafeBytes(body)
+        }
+    }
+}
+
+extension Placement {
+    /// The pictures of a placement; of a track those that an image would have.
+    fileprivate func pictures(of geometry: LayerGeometry) -> Tiling {
+        switch self {
+        case .pictures(let tiling): tiling
+        case .track: Tiling(image: geometry)
         }
     }
 }

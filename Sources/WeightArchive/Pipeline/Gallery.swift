@@ -27,7 +27,13 @@ public struct Gallery: Sendable {
     public static func write(
         of packed: PackedModel, to path: String, threads: Int, force: Bool, progress: ProgressHandler = { _ in }
     ) async throws -> Gallery {
-        let placed = packed.valid.groups.flatMap(\.layers).sorted { $0.tensor < $1.tensor }
+        let planed = packed.valid.planed.sorted { $0.tensor < $1.tensor }.map { layer in
+            let first = layer.planes[0].group.layers[0]
+            return (name: layer.name, geometry: first.geometry, bits: first.bits)
+        }
+        let binned = packed.valid.groups.flatMap(\.layers).sorted { $0.tensor < $1.tensor }
+            .map { (name: $0.name, geometry: $0.geometry, bits: $0.bits) }
+        let placed = planed + binned
         let gallery = Gallery(placed.map { ($0.name, Tiling(image: $0.geometry).frameCount) })
         let folder = try OutputFolder(path, names: gallery.files, force: force, inputs: [packed.path])
         let files = folder.files

@@ -9,16 +9,26 @@ extension PackedModel {
     /// - Returns: for each picture of the layer (one for each gate of an LSTM) its PNG, at the layer's bit depth.
     /// - Throws: `ArchiveError.option` when no packed tensor has that name.
     public func pictures(of name: String) throws -> [[UInt8]] {
+        if let layer = valid.planed.first(where: { isCalled(name, $0.tensor) }) {
+            let first = layer.planes[0].group.layers[0]
+            switch try layer.decode({ try stream($0) })[0].samples {
+            case .narrow(let samples): return try layerPictures(samples.span, first.geometry, bits: first.bits)
+            case .wide(let samples): return try layerPictures(samples.span, first.geometry, bits: first.bits)
+            }
+        }
         let place = valid.groups.indices.lazy.compactMap { group in
-            valid.groups[group].layers.firstIndex { layer in
-                layer.name == name || valid.manifest.tensors[layer.tensor].aliases?.contains(name) == true
-            }.map { (group, $0) }
+            valid.groups[group].layers.firstIndex { isCalled(name, $0.tensor) }.map { (group, $0) }
         }.first
         guard let (group, layer) = place else {
             throw ArchiveError.option("\(path): expected the name of a packed layer, found '\(name)'")
         }
         return valid.groups[group].format.bytesPerSample == 1
             ? try pictures(group, layer, UInt8.self) : try pictures(group, layer, UInt16.self)
+    }
+
+    private func isCalled(_ name: String, _ tensor: Int) -> Bool {
+        let tensor = valid.manifest.tensors[tensor]
+        return tensor.name == name || tensor.aliases?.contains(name) == true
     }
 
     private func pictures<Bin: BinScalar>(_ group: Int, _ wanted: Int, _: Bin.Type) throws -> [[UInt8]] {

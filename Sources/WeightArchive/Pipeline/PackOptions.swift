@@ -1,4 +1,5 @@
 import Codecs
+import ModelFiles
 import WeightMapper
 
 /// What to do with a tensor that holds NaN or infinities.
@@ -9,10 +10,56 @@ public enum NonFinitePolicy: String, Sendable, CaseIterable {
     case exact
 }
 
+/// How weights are put on grids.
+public enum QuantizerChoice: Sendable, Hashable {
+    /// Claims 2 and 3: [Wmin, Wmax] divided into 2^n equal intervals.
+    case uniform
+    /// k * 2^s or k * f, with precisions that adjust themselves along a series of models.
+    case fixedPoint(FixedPointChoice)
+    /// Entropy-constrained trellis-coded quantization: the least error for the bits.
+    case trellis
+    /// None: every bit comes back.
+    case exact
+}
+
+/// What packing aims at.
+public enum Goal: Sendable, Hashable {
+    /// Bits per weight of the packed layers, at most and as nearly as possible.
+    case bitsPerWeight(Double)
+    /// Size of the packed file in bytes, at most and as nearly as possible.
+    case size(Int)
+    /// Signal-to-noise ratio over all packed weights in dB, at least.
+    case signalToNoise(Double)
+    /// Largest error of a weight.
+    case maximumError(Double)
+}
+
+/// By what the errors of layers count when bits are shared among them.
+public enum ErrorMeasure: Sendable {
+    /// The squared error of every weight counts the same.
+    case total
+    /// Errors count in proportion to their layer's variance, so that every layer has the same signal-to-noise ratio.
+    case size
+    /// Squared errors of the tensors whose names match a pattern count so many times; the last match wins, others count once.
+    case importance([(pattern: String, factor: Double)])
+}
+
 /// How a model is packed.
 public struct PackOptions: Sendable {
     /// What the weights become.
     public var medium: Medium = .image
+    /// Whether each layer becomes whatever is smallest, of what `effort` allows.
+    public var choosesMedium = false
+    /// How weights are put on grids.
+    public var quantizer = QuantizerChoice.uniform
+    /// How hard a trellis quantizer, and the choice of media, try.
+    public var effort = Effort.standard
+    /// What a trellis quantizer aims at; `nil` for the bits per weight n of each layer.
+    public var goal: Goal?
+    /// By what the errors of layers count when a goal shares bits among them.
+    public var measure = ErrorMeasure.total
+    /// The model that tensors are packed against, bit for bit; `quantizer` is `exact` then.
+    public var base: ModelFile?
     /// Codec with parameters, as `hevc:qp=20`; `nil` for the medium's default at each layer's bit depth.
     public var codec: String?
     /// Bits per weight n, 1...16; `nil` for 8, and more for layers whose outliers would drown the other weights
@@ -41,6 +88,58 @@ public struct PackOptions: Sendable {
 
     /// The defaults: lossless PNG images of 8-bit bins with ranges by channel.
     public init() {}
+
+    /// Whether layers become planes: version 3 of the packed file.
+    var usesPlanes: Bool { choosesMedium || quantizer != .uniform || goal != nil }
+
+    /// Whether layers are quantized with steps that a goal, or their bits, lead to.
+    var choosesSteps: Bool { quantizer == .trellis || goal != nil }
+
+    /// Whether channels have a range or precision each.
+    var separatesChannels: Bool {
+        if case .fixedPoint(let choice) = quantizer { choice.scope == .channel } else { range == .channel }
+    }
+
+    /// The codecs to try for a layer.
+    ///
+    /// - Throws: `CodecError` for a codec that does not exist here.
+    func codecs(bitDepth: Int) throws(CodecError) -> [any MediaCodec] {
+        if let codec { return [try CodecRegistry.codec(codec)] }
+        var specifications: [String] = []
+        for medium in choosesMedium ? [.image, .video, .audio] : [medium] {
+            switch medium {
+            // Weights are sorted by scale where that pays.
+            case .image: specifications.append("png:blocks=best")
+            case .video where bitDepth > 8: specifications.append("ffv1")
+            case .video: specifications += ["utvideo:pack=2", "utvideo"]
+            case .audio: specifications += bitDepth > 8 ? ["flac"] : ["flac:pack=2", "flac"]
+            }
+        }
+        let codecs = try specifications.map { (name) throws(CodecError) in try CodecRegistry.codec(name) }
+        // Where the number of bits is free, planes of fewer suit codecs that hold pairs.
+        return codecs.filter { choosesSteps || $0.description.bitDepths.contains(bitDepth) }
+    }
+
+    /// - Throws: `ArchiveError.option` for options that do not go together, `CodecError` for codecs that do not exist.
+    func validate() throws {
+        let description = try codec.map { try CodecRegistry.codec($0) }?.description
+        if let description, description.medium != medium, !choosesMedium {
+            throw ArchiveError.option(
+                "codec \(description.name): expected one for \(medium.rawValue), found one for \(description.medium.rawValue)"
+            )
+        }
+        guard (1...16).contains(bits ?? 8), bitsByName.allSatisfy({ (1...16).contains($0.bits) }) else {
+            throw ArchiveError.option("--bits: expected 1 to 16 bits per weight")
+        }
+        if case .fixedPoint = quantizer, bits == 1 || bitsByName.contains(where: { $0.bits == 1 }) {
+            throw ArchiveError.option("--bits: expected 2 to 16 bits for signed numbers, found 1")
+        }
+        if choosesSteps || quantizer == .exact, let description, !description.isLossless {
+            let reason = choosesSteps ? "a trellis" : "--lossless"
+            throw ArchiveError.option(
+                "codec \(description.name): expected a lossless one, which \(reason) needs, found a lossy one")
+        }
+    }
 }
 
 /// How far a long operation has come.

@@ -35,6 +35,14 @@ enum Placement: Sendable {
         }
     }
 
+    /// Whether the only frame holds the bins in their order, padding at its end.
+    var keepsOrder: Bool {
+        switch self {
+        case .pictures(let tiling): tiling.keepsOrder
+        case .track(let tiling): tiling.keepsOrder
+        }
+    }
+
     /// Writes frame `frame` of `bins`; padding is the middle bin, which is common among weights and so costs little.
     func tile<Bin: BinScalar>(_ bins: Span<Bin>, frame: Int, bits: Int, into samples: inout MutableSpan<Bin>) {
         switch self {
@@ -88,6 +96,50 @@ struct StreamGroup: Sendable {
 
 /// Weights after which a video ends and the next begins: one video for each frame geometry would leave a core idle.
 private let weightsPerVideo = 1 << 22
+
+/// Arranges what is packed: layers of bins in the streams that they share, or every layer for itself where they become planes.
+///
+/// - Parameters:
+///   - steps: steps of trellis quantizers by tensor, once they are known.
+///   - precisions: precisions that a series gave, by tensor.
+///   - bases: what tensors are packed against.
+/// - Throws: `ArchiveError.layer` when a codec cannot take a layer.
+func units(
+    _ tensors: [SelectedTensor], _ options: PackOptions, steps: [Int: Float] = [:],
+    precisions: [Int: GivenPrecisions] = [:], bases: [Int: BaseTensor] = [:]
+) throws(ArchiveError) -> [PackUnit] {
+    guard options.usesPlanes else { return try groups(tensors, options).map { .group($0) } }
+    var units: [PackUnit] = []
+    for (index, tensor) in tensors.enumerated() {
+        guard let geometry = tensor.geometry else { continue }
+        do {
+            let quantizer: LayerQuantizer =
+                if options.quantizer == .exact {
+                    .exact(against: bases[index])
+                } else if case .maximumError(let error) = options.goal {
+                    .bounded(error: Float(error), options.effort)
+                } else if options.choosesSteps {
+                    .trellis(step: steps[index] ?? 1, options.effort)
+                } else if case .fixedPoint(let choice) = options.quantizer {
+                    .fixedPoint(
+                        FixedPointJob(
+                            kind: choice.kind, bits: tensor.bits, scope: choice.scope ?? .layer,
+                            measure: choice.strategy.initialMeasure, given: precisions[index]))
+                } else {
+                    .uniform(bits: tensor.bits, options.range, options.reconstruction)
+                }
+            units.append(
+                .layer(
+                    LayerJob(
+                        tensor: index, name: tensor.record.name, geometry: geometry, quantizer: quantizer,
+                        codecs: try options.codecs(bitDepth: options.choosesSteps ? 8 : tensor.bits),
+                        block: options.block)))
+        } catch {
+            throw .layer(tensor: tensor.record.name, reason: "\(error)")
+        }
+    }
+    return units
+}
 
 /// Arranges layers in streams: an image for each picture, a track for each layer, and for each frame geometry videos that
 /// hold whole layers.

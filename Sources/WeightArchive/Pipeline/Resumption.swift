@@ -5,13 +5,6 @@ import Glibc
 import ModelFiles
 import WeightMapper
 
-/// The groups that are packed, by index.
-struct FinishedGroups: Sendable {
-    var entries: [PackJournal.Entry?]
-
-    init(count: Int) { entries = Array(repeating: nil, count: count) }
-}
-
 // What an earlier run packed is taken where the group is the same, its weights have the bytes that they had, and the streams
 // those that they were. So it does not matter which command made it.
 extension Packer {
@@ -19,16 +12,18 @@ extension Packer {
     ///
     /// - Throws: `ArchiveError.cancelled`, `.cannotWrite`, `.io`.
     func resume(
-        _ journal: PackJournal, into finished: inout FinishedGroups, _ progress: ProgressHandler,
+        _ journal: PackJournal, into finished: inout FinishedUnits, _ progress: ProgressHandler,
         _ note: (String) -> Void
     ) async throws {
         let spool = journal.spool
         guard let path = spool.path, spool.size > Spool.signature.count else { return }
+        let units = finished.units
         let indices = try Dictionary(
-            groups.indices.map { (try identity(of: groups[$0]), $0) }, uniquingKeysWith: { $1 })
+            units.indices.map { (try identity(of: units[$0]), $0) }, uniquingKeysWith: { $1 })
         for entry in try journal.entries() {
             // The last record of a group is of the weights that were seen last.
-            guard let index = indices[entry.record.identity], entry.record.describes(groups[index], options) else {
+            guard let index = indices[entry.record.identity], entry.record.describes(units[index], tensors, options)
+            else {
                 continue
             }
             finished.entries[index] = entry
@@ -41,15 +36,15 @@ extension Packer {
             let (index, entry) = found[job]
             return try zip(entry.streams, entry.record.streams).allSatisfy { place, stream in
                 try hash(file, from: place.offset, place.length, path: path) == stream.hash
-            } && hashOfOriginals(groups[index]) == entry.record.originals
+            } && hashOfOriginals(units[index]) == entry.record.originals
         } done: { job, isIntact in
             let index = found[job].0
             if isIntact {
-                verified += groups[index].weightCount
-                progress(Progress(done: verified, total: weightCount, resumed: verified))
+                verified += units[index].weightCount
+                progress(Progress(done: verified, total: finished.weightCount, resumed: verified))
             } else {
                 finished.entries[index] = nil
-                changed += groups[index].layers.count
+                changed += units[index].tensors.count
             }
         }
         guard verified > 0 else {
@@ -62,18 +57,13 @@ extension Packer {
         }
     }
 
-    /// Weights of the groups that are packed.
-    func weights(of finished: FinishedGroups) -> Int {
-        zip(groups, finished.entries).reduce(0) { $0 + ($1.1 == nil ? 0 : $1.0.weightCount) }
-    }
-
-    private func percent(_ finished: FinishedGroups) -> Int {
-        Int(100 * Double(weights(of: finished)) / Double(max(weightCount, 1)))
+    private func percent(_ finished: FinishedUnits) -> Int {
+        Int(100 * Double(finished.finishedCount) / Double(max(finished.weightCount, 1)))
     }
 
     /// Keeps the spool where the same command can go on from it, and says so in the error.
-    func keeping(_ spool: Spool, _ finished: FinishedGroups, _ error: ArchiveError) -> ArchiveError {
-        guard let partial = spool.path, weights(of: finished) > 0 else { return error }
+    func keeping(_ spool: Spool, _ finished: FinishedUnits, _ error: ArchiveError) -> ArchiveError {
+        guard let partial = spool.path, finished.finishedCount > 0 else { return error }
         switch error {
         case .cancelled:
             spool.isKept = true
@@ -91,15 +81,15 @@ extension Packer {
 // MARK: - What makes a group the same
 
 extension Packer {
-    /// All that decides, with the bytes of its tensors, what a group becomes.
+    /// All that decides, with the bytes of its tensors, what a unit becomes.
     private struct Identity: Encodable {
         let program: String
         let libraries: [String]
-        let codec, range, reconstruction: String
-        let width, height, bits: Int
-        let frames: [Int]
         let hasChecksums: Bool
         let layers: [Layer]
+        /// Of a group: codec, range, reconstruction, and the frames of its streams with their width, height and bits.
+        var settings: [String] = []
+        var frames: [Int] = []
 
         struct Layer: Encodable {
             let name, dtype, kind: String
@@ -110,35 +100,49 @@ extension Packer {
         }
     }
 
-    /// A hash of all that decides, with the bytes of its tensors, what a group becomes.
-    func identity(of group: StreamGroup) throws -> String {
-        let identity = Identity(
-            program: program, libraries: CodecRegistry.libraryVersions + ["zlib \(String(cString: zlibVersion()))"],
-            codec: group.codec.specification, range: options.range.rawValue,
-            reconstruction: options.reconstruction.rawValue, width: group.format.width, height: group.format.height,
-            bits: group.format.bitDepth, frames: group.framesOfStreams, hasChecksums: !model.checksums.isEmpty,
-            layers: group.layers.map { layer in
-                let record = tensors[layer.tensor].record
-                var block: BlockShape?
-                if case .pictures(let tiling) = layer.placement { block = tiling.block }
-                return Identity.Layer(
-                    name: layer.name, dtype: record.dtype.rawValue, kind: layer.geometry.kind.rawValue,
-                    shape: record.shape, at: [record.extent.file, record.extent.offset, record.extent.length],
-                    memoryOrder: record.memoryOrder,
-                    axes: layer.geometry.axes.map { .init(role: $0.role.rawValue, count: $0.count) }, block: block)
-            })
+    /// A hash of all that decides, with the bytes of its tensors, what a unit becomes.
+    func identity(of unit: PackUnit) throws -> String {
+        func layer(_ tensor: Int, _ geometry: LayerGeometry, _ block: BlockShape?) -> Identity.Layer {
+            let record = tensors[tensor].record
+            return Identity.Layer(
+                name: record.name, dtype: record.dtype.rawValue, kind: geometry.kind.rawValue, shape: record.shape,
+                at: [record.extent.file, record.extent.offset, record.extent.length], memoryOrder: record.memoryOrder,
+                axes: geometry.axes.map { .init(role: $0.role.rawValue, count: $0.count) }, block: block)
+        }
+        let libraries = CodecRegistry.libraryVersions + ["zlib \(String(cString: zlibVersion()))"]
+        var identity: Identity
+        switch unit {
+        case .group(let group):
+            identity = Identity(
+                program: program, libraries: libraries, hasChecksums: !model.checksums.isEmpty,
+                layers: group.layers.map { placed in
+                    if case .pictures(let tiling) = placed.placement {
+                        layer(placed.tensor, placed.geometry, tiling.block)
+                    } else {
+                        layer(placed.tensor, placed.geometry, nil)
+                    }
+                })
+            identity.settings = [group.codec.specification, options.range.rawValue, options.reconstruction.rawValue]
+            identity.frames = [group.format.width, group.format.height, group.format.bitDepth] + group.framesOfStreams
+        case .layer(let job):
+            identity = Identity(
+                program: program, libraries: libraries, hasChecksums: !model.checksums.isEmpty,
+                layers: [layer(job.tensor, job.geometry, job.block)])
+            identity.settings = ["\(job.quantizer)"] + job.codecs.map(\.specification)
+        }
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         return Array(try encoder.encode(identity)).withUnsafeBytes { Hasher128.hash($0) }
     }
 
-    /// The hash of the bytes of a group's tensors in the model.
-    func hashOfOriginals(_ group: StreamGroup) -> String {
+    /// The hash of the bytes of a unit's tensors in the model, and of what they are packed against.
+    func hashOfOriginals(_ unit: PackUnit) -> String {
         let hasher = Hasher128()
-        for layer in group.layers {
-            let extent = tensors[layer.tensor].record.extent
+        for tensor in unit.tensors {
+            let extent = tensors[tensor].record.extent
             model.files[extent.file].file.forEachPiece(of: extent.range) { hasher.update($1) }
         }
+        if let base = unit.base, let bytes = bytes(of: base) { bytes.withBytes { hasher.update($0) } }
         return hasher.digest
     }
 }

@@ -37,6 +37,8 @@ struct SelectedTensor: Sendable {
 
 /// Elements below which a tensor costs more to describe than packing saves.
 let smallestPacked = 1024
+/// Elements below which a vector that is to come back bit for bit costs more as planes than deflated.
+let smallestVector = 4096
 
 /// Decides for each tensor of a model whether it is packed, as what and with how many bits.
 ///
@@ -70,19 +72,21 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
                 .view
             } else if record.dtype.isBlockQuantized {
                 .quantized
-            } else if !record.dtype.isPackableFloat {
+            } else if options.quantizer == .exact ? !record.dtype.isExactlyPackable : !record.dtype.isPackableFloat {
                 .type
             } else if record.count == 0 {
                 .small
-            } else if !record.isPackable {
+            } else if record.memoryOrder == nil {
                 .view
             } else if exclude.contains(where: matches) {
                 .excluded
             } else if include.contains(where: matches) {
                 nil
-            } else if isOptimizerState(record.name) {
+            } else if options.quantizer != .exact, isOptimizerState(record.name) {
                 .optimizer
-            } else if isVector(record), model.format != .raw || model.tensors.count > 1 {
+            } else if options.quantizer == .exact ? record.count < smallestVector : true, isVector(record),
+                model.format != .raw || model.tensors.count > 1
+            {
                 .vector
             } else if record.count < smallestPacked {
                 .small
@@ -101,7 +105,9 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
             } catch {
                 throw .layer(tensor: record.name, reason: error.description)
             }
-            tensor.bits = bits.last { matches($0.0) }?.1 ?? options.bits ?? defaultBits(tensor, model, options)
+            tensor.bits =
+                options.quantizer == .exact
+                ? 8 : bits.last { matches($0.0) }?.1 ?? options.bits ?? defaultBits(tensor, model, options)
         }
         selected.append(tensor)
     }
@@ -110,7 +116,7 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
 
 /// 8, or more where ranges by channel hold outliers.
 private func defaultBits(_ tensor: SelectedTensor, _ model: ModelFile, _ options: PackOptions) -> Int {
-    guard let geometry = tensor.geometry, options.range == .channel, tensor.record.dtype != .f64 else { return 8 }
+    guard let geometry = tensor.geometry, options.separatesChannels, tensor.record.dtype != .f64 else { return 8 }
     // A codec that was asked for keeps its word: no more bits than it can hold.
     let most = options.codec.flatMap { try? CodecRegistry.codec($0) }?.description.bitDepths.upperBound ?? 12
     return bitsThatResolve(
@@ -168,7 +174,7 @@ private func sharedExtents(_ tensors: [TensorRecord]) -> [(records: [TensorRecor
 }
 
 /// A regular expression over tensor names that must match at least one.
-private struct NamePattern {
+struct NamePattern {
     private let regex: Regex<AnyRegexOutput>
 
     init(_ option: String, _ pattern: String, _ names: [String]) throws(ArchiveError) {

@@ -47,7 +47,8 @@ public struct Unpacker: Sendable {
         try writeSkeletons(files)
         try writeExact(files)
         let groups = packed.valid.groups
-        let total = groups.reduce(0) { $0 + $1.weightCount }
+        let planed = packed.valid.planed
+        let total = groups.reduce(0) { $0 + $1.weightCount } + planed.reduce(0) { $0 + $1.geometry.count }
         let largest = packed.valid.byteCounts.max() ?? 0
         var done = 0
         var changed: [String] = []
@@ -60,6 +61,19 @@ public struct Unpacker: Sendable {
             changed += names
             done += groups[group].weightCount
             progress(Progress(done: done, total: total))
+        }
+        // What others were packed against comes first.
+        for wave in packed.valid.waves {
+            try await runJobs(
+                memory: wave.map { planed[$0].memory }, limit: max(threads, 1), budget: 4 * largest + 64 << 20
+            ) {
+                try restore(planed[wave[$0]], files)
+            } done: { job, isChanged in
+                let layer = planed[wave[job]]
+                if isChanged { changed.append(layer.name) }
+                done += layer.geometry.count
+                progress(Progress(done: done, total: total))
+            }
         }
         for (index, file) in manifest.source.files.enumerated() {
             if let recoding = file.recoding { try recode(index, by: recoding, files) }
@@ -105,6 +119,30 @@ public struct Unpacker: Sendable {
             }
         }
         return changed
+    }
+
+    /// Restores a layer of planes.
+    ///
+    /// - Returns: whether a decoder of lossy audio rounded otherwise than at packing.
+    private func restore(_ layer: PlanedLayer, _ files: RestoredFiles) throws -> Bool {
+        let tensor = packed.valid.manifest.tensors[layer.tensor]
+        let planes = try layer.decode { try packed.stream($0) }
+        let hasher = Hasher128()
+        try files.write(to: tensor.at[0]) { file, path in
+            var place = tensor.at[1]
+            try packed.forEachPiece(of: layer, planes) { index in
+                let base = packed.valid.manifest.tensors[index]
+                return BaseBytes(try files.read(base.at[0], at: base.at[1], count: packed.valid.byteCounts[index]))
+            } _: { piece in
+                hasher.update(piece)
+                try writeFully(file, piece, at: place, path: path)
+                place += piece.count
+            }
+        }
+        let found = hasher.digest
+        let isChanged = !layer.decodesExactly && found != tensor.packed?.hash
+        if !isChanged { try expect(tensor.packed?.hash ?? "", found, "tensor \(layer.name)", packed.path) }
+        return isChanged
     }
 
     /// Reconstructs a layer's weights and writes them in their place.

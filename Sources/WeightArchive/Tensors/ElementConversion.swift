@@ -53,6 +53,19 @@ func load<Scalar: WeightScalar>(
     }
 }
 
+/// Reads some elements of a model file as `Double`, from number `start` on.
+func loadDoubles(
+    _ bytes: UnsafeRawBufferPointer, _ dtype: DType, at start: Int, into doubles: UnsafeMutableBufferPointer<Double>
+) {
+    let size = (dtype.bitWidth ?? 0) / 8
+    let part = UnsafeRawBufferPointer(rebasing: bytes[start * size..<(start + doubles.count) * size])
+    guard dtype != .f64 else { return load(part, dtype, into: doubles) }
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: doubles.count) { floats in
+        load(part, dtype, into: floats)
+        for i in floats.indices { doubles[i] = Double(floats[i]) }
+    }
+}
+
 /// The inverse of `load`: rounds weights to the file's type.
 func store<Scalar: WeightScalar>(
     _ scalars: UnsafeBufferPointer<Scalar>, _ dtype: DType, into bytes: UnsafeMutableRawBufferPointer

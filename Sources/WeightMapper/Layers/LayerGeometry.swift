@@ -93,6 +93,13 @@ public struct LayerGeometry: Hashable, Sendable {
         return try LayerGeometry(kind: kind, axes: [Axis(.output, height), Axis(.input, width)], count: count)
     }
 
+    /// A run of samples without structure, folded to the fewest rows of at most 8,192, all but the last of the same length.
+    static func strip(count: Int) throws(MapperError) -> LayerGeometry {
+        let height = ceilDivide(count, 8192)
+        let width = height > 0 ? ceilDivide(count, height) : 0
+        return try LayerGeometry(kind: .fc, axes: [Axis(.output, height), Axis(.input, width)], count: count)
+    }
+
     /// The axes that each logical dimension stands for.
     private static func dimensions(
         kind: LayerKind, shape: [Int], convention: LayoutConvention

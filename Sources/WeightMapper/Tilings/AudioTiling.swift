@@ -10,6 +10,9 @@ public struct AudioTiling: Sendable {
     /// Samples in the track: one for each weight.
     public var sampleCount: Int { pictures.geometry.count }
 
+    /// Whether the track holds the bins in their order.
+    public var keepsOrder: Bool { pictures.keepsOrder }
+
     /// Writes the track of the layer's `bins` into `samples`.
     @specialized(where Bin == UInt8)
     @specialized(where Bin == UInt16)

@@ -18,6 +18,12 @@ public struct Tiling: Sendable {
     /// Pixels of all pictures that hold no weight.
     public var paddingCount: Int { frameCount * frameWidth * frameHeight - geometry.count }
 
+    /// Whether the only picture holds the bins in their order, row by row, padding at its end.
+    public var keepsOrder: Bool {
+        frameCount == 1 && block == extent
+            && [[], [.output], [.input], [.output, .input]].contains(geometry.axes.map(\.role))
+    }
+
     /// The block that would cover a whole matrix.
     private let extent: BlockShape
 

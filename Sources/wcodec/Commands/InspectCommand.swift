@@ -41,6 +41,10 @@ struct InspectCommand: AsyncParsableCommand {
     @OptionGroup var run: RunOptions
 
     func validate() throws {
+        guard mapping.range.uniform != nil else {
+            throw ValidationError(
+                "--range: expected layer or channel, found '\(mapping.range.defaultValueDescription)'")
+        }
         guard image == nil || !gallery else { throw ValidationError("expected --image or --gallery, found both") }
         guard (image != nil || gallery) == (output != nil) else {
             throw ValidationError(

@@ -13,7 +13,7 @@ struct PackCommand: AsyncParsableCommand {
             Reads safetensors, PyTorch checkpoints (both also in shards, by their index), TorchScript, ONNX, GGUF, TensorFlow \
             Lite, Keras, HDF5, NumPy .npy and .npz, and raw float32. Biases, small tensors, integers and optimizer state are \
             kept exactly; everything else in the file stays as it is. Of a folder every file is carried along, and the model \
-            files in it are packed.
+            files in it are packed. Several models are packed together and restored to one folder.
 
             EXAMPLES
               wcodec pack model.safetensors
@@ -21,18 +21,22 @@ struct PackCommand: AsyncParsableCommand {
               wcodec pack model.pt --bits 4 --bits 'embed=6' --exclude 'head'
               wcodec pack model.pt --as video --codec hevc:qp=12
               wcodec pack downloaded-model/
+              wcodec pack step1.pt step2.pt step3.pt -o run.wcz --quantizer fixed
               wcodec pack model.pt --dry-run
             """)
 
     @Argument(
-        help: ArgumentHelp("The model file, the index of its shards, or a folder.", valueName: "model"),
-        completion: .file())
-    var model: String
+        help: ArgumentHelp(
+            "The model file, the index of its shards, or a folder; several are packed together, as the checkpoints of a run.",
+            valueName: "model"), completion: .file())
+    var models: [String]
 
     @Option(
         name: .customLong("as"),
-        help: "What the weights become: image, video or audio. (default: what --codec makes, else image)")
-    var medium: Medium?
+        help:
+            "What the weights become: image, video or audio, or auto for the smallest of each layer. (default: what --codec makes, else image)"
+    )
+    var medium: MediumChoice?
 
     @Option(
         help: ArgumentHelp(
@@ -41,6 +45,8 @@ struct PackCommand: AsyncParsableCommand {
     var codec: String?
 
     @OptionGroup var mapping: MappingOptions
+
+    @OptionGroup var rate: RateOptions
 
     @Option(
         help: ArgumentHelp(
@@ -65,7 +71,16 @@ struct PackCommand: AsyncParsableCommand {
 
     @OptionGroup var run: RunOptions
 
-    func validate() throws { _ = try block.map(parseBlock) }
+    func validate() throws {
+        _ = try block.map(parseBlock)
+        if rate.isLossless, !mapping.bits.isEmpty {
+            throw ValidationError("--lossless and --delta: expected without --bits, which says how much is lost")
+        }
+        try rate.validate(mapping.range)
+        guard models.count == 1 || output != nil || dryRun else {
+            throw ValidationError("expected -o FILE for several models")
+        }
+    }
 
     func run() async throws {
         var options = try mapping.packOptions()
@@ -74,11 +89,17 @@ struct PackCommand: AsyncParsableCommand {
         options.threads = run.threads
         options.force = force
         try await reportingErrors {
-            options.medium = try medium ?? codec.map { try CodecRegistry.codec($0).description.medium } ?? .image
-            let file = try ModelFiles.open(model, layout: mapping.layout)
+            try rate.apply(to: &options, range: mapping.range)
+            options.medium =
+                try medium?.medium ?? codec.map { try CodecRegistry.codec($0).description.medium } ?? .image
+            options.choosesMedium = medium == .auto
+            options.base = try rate.delta.map { base throws(ModelFileError) in
+                try ModelFiles.open(base, layout: mapping.layout)
+            }
+            let file = try ModelFiles.open(models, layout: mapping.layout)
             let packer = try Packer(file, options)
             if !run.quiet { for note in file.notes { printError(note) } }
-            if dryRun { return try printPlan(packer) }
+            if dryRun { return try printPlan(packer, await packer.forecast(), file) }
             let path = try output ?? defaultOutput(file)
             let progress = ProgressLine("packing", quiet: run.quiet)
             defer { progress.clear() }
@@ -91,12 +112,15 @@ struct PackCommand: AsyncParsableCommand {
                 }
             }
             progress.clear()
-            if json { return try printJSON(ReportDocument(result.summary)) }
-            if !run.quiet { printResult(result, path) }
+            if json { return try printJSON(PackDocument(result)) }
+            guard !run.quiet else { return }
+            printResult(result, path)
+            printAdjustments(result.adjustments)
         }
     }
 
     private func defaultOutput(_ file: ModelFile) throws -> String {
+        let model = models[0]
         guard file.format == .directory else { return replacingExtension(model, with: "wcz") }
         // A folder's name has no extension: what follows a dot is part of it, as in "model-v1.5".
         guard let folder = folderPath(model) else {
@@ -118,6 +142,7 @@ struct PackCommand: AsyncParsableCommand {
 
     private func printResult(_ result: PackResult, _ path: String) {
         let summary = result.summary
+        let model = models.count == 1 ? models[0] : "\(models.count) models"
         print("\(printable(model)) (\(summary.sourceFormat)) -> \(printable(path))")
         let change = comparedSizes(result.originalBytes, result.packedBytes)
         print(
@@ -126,7 +151,7 @@ struct PackCommand: AsyncParsableCommand {
         if let line = keptLine(summary) { print("  " + line) }
     }
 
-    private func printPlan(_ packer: Packer) throws {
+    private func printPlan(_ packer: Packer, _ forecast: Forecast, _ model: ModelFile) throws {
         if json {
             struct Entry: Encodable {
                 let name, dtype: String
@@ -135,13 +160,20 @@ struct PackCommand: AsyncParsableCommand {
                 let kept, kind, codec: String?
                 let bits, frameWidth, frameHeight, frames: Int?
             }
+            struct Plan: Encodable {
+                let forecastBytes: Int
+                let forecastBitsPerWeight: Double
+                let tensors: [Entry]
+            }
+            let entries = packer.plan.map {
+                Entry(
+                    name: $0.name, dtype: $0.dtype, shape: $0.shape, bytes: $0.bytes, kept: $0.kept?.rawValue,
+                    kind: $0.kind?.rawValue, codec: $0.codec, bits: $0.bits, frameWidth: $0.frames?.width,
+                    frameHeight: $0.frames?.height, frames: $0.frames?.count)
+            }
             return try printJSON(
-                packer.plan.map {
-                    Entry(
-                        name: $0.name, dtype: $0.dtype, shape: $0.shape, bytes: $0.bytes, kept: $0.kept?.rawValue,
-                        kind: $0.kind?.rawValue, codec: $0.codec, bits: $0.bits, frameWidth: $0.frames?.width,
-                        frameHeight: $0.frames?.height, frames: $0.frames?.count)
-                })
+                Plan(
+                    forecastBytes: forecast.bytes, forecastBitsPerWeight: forecast.bitsPerWeight, tensors: entries))
         }
         var table = TextTable([
             .init("tensor", alignsRight: false), .init("type", priority: 3), .init("shape"),
@@ -159,8 +191,12 @@ struct PackCommand: AsyncParsableCommand {
         }
         for line in table.lines(width: terminalWidth()) { print(line) }
         print(
-            "\(grouped(packer.weightCount)) weights would be packed as \(packer.options.medium.rawValue); nothing was written"
+            "\(grouped(forecast.weights)) weights would be packed as \(packer.options.choosesMedium ? "whatever is smallest" : packer.options.medium.rawValue); nothing was written"
         )
+        let change = comparedSizes(model.files.reduce(0) { $0 + $1.originalSize }, forecast.bytes)
+        print(
+            "forecast: about \(size(forecast.bytes)), \(change.factor)x \(change.word), "
+                + "\(fixed(forecast.bitsPerWeight, 2)) bits per weight")
     }
 }
 
@@ -169,8 +205,10 @@ func packedLine(_ summary: ArchiveSummary) -> String {
     let weights = summary.weights
     guard weights > 0 else { return "no tensor qualified for packing; all are kept exactly" }
     let bits = summary.layerPackedBytes * 8
+    let isExact = summary.layers.allSatisfy { $0.statistics.maximumError == 0 }
+    let quality = isExact ? "bit-exact" : "SNR \(fixed(summary.signalToNoise, 1)) dB"
     return "\(count(summary.layers.count, "layer")), \(grouped(weights)) weights as \(summary.medium): "
-        + "\(fixed(Double(bits) / Double(weights), 2)) bits per weight, SNR \(fixed(summary.signalToNoise, 1)) dB"
+        + "\(fixed(Double(bits) / Double(weights), 2)) bits per weight, \(quality)"
 }
 
 /// What was kept exactly, in one line; `nil` when nothing was.

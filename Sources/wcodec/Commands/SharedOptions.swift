@@ -6,7 +6,6 @@ import WeightArchive
 import WeightMapper
 
 extension Medium: ExpressibleByArgument {}
-extension RangeScope: ExpressibleByArgument {}
 extension Reconstruction: ExpressibleByArgument {}
 extension NonFinitePolicy: ExpressibleByArgument {}
 
@@ -35,8 +34,11 @@ struct MappingOptions: ParsableArguments {
     var bits: [String] = []
 
     @Option(
-        help: "Over what [Wmin, Wmax] is taken: the whole layer, or each output channel, gate row or embedding row.")
-    var range: RangeScope = .channel
+        help: ArgumentHelp(
+            "What has a range or precision of its own: the layer, or each channel (output channel, gate row or embedding row); "
+                + "with fixed and scaled also each group of k inputs, or the model.",
+            valueName: "layer|channel|group:k|model"))
+    var range = RangeChoice.scope(.channel)
 
     @Option(help: "Where in its interval a bin's weights are put back: its middle, or the stored mean.")
     var reconstruct: Reconstruction = .middle
@@ -72,7 +74,7 @@ struct MappingOptions: ParsableArguments {
     /// The options as the packer takes them.
     func packOptions() throws -> PackOptions {
         var options = PackOptions()
-        options.range = range
+        options.range = range.uniform ?? .layer
         options.reconstruction = reconstruct
         options.include = include
         options.exclude = exclude
@@ -99,6 +101,32 @@ struct MappingOptions: ParsableArguments {
     private func split(_ text: String) -> (pattern: String?, value: String) {
         guard let equals = text.lastIndex(of: "=") else { return (nil, text) }
         return (String(text[..<equals]), String(text[text.index(after: equals)...]))
+    }
+}
+
+/// What has a range or precision of its own, as `--range` takes it.
+enum RangeChoice: ExpressibleByArgument {
+    case model
+    case scope(PrecisionScope)
+
+    init?(argument: String) {
+        guard argument != "model" else { self = .model; return }
+        guard let scope = PrecisionScope(argument) else { return nil }
+        self = .scope(scope)
+    }
+
+    var defaultValueDescription: String {
+        if case .scope(let scope) = self { scope.description } else { "model" }
+    }
+
+    /// For a uniform quantizer; `nil` for what it does not have.
+    var uniform: RangeScope? {
+        if case .scope(let scope) = self { RangeScope(rawValue: scope.description) } else { nil }
+    }
+
+    /// For a fixed-point quantizer; `nil` for the model.
+    var precision: PrecisionScope? {
+        if case .scope(let scope) = self { scope } else { nil }
     }
 }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Evaluation
+import ModelFiles
 import WeightArchive
 
 extension ExportFormat: ExpressibleByArgument {}
@@ -41,11 +42,16 @@ struct UnpackCommand: AsyncParsableCommand {
     @Flag(help: "Replace an existing output.")
     var force = false
 
+    @Option(
+        help: ArgumentHelp("The model that it was packed against, as --delta named it.", valueName: "base"),
+        completion: .file())
+    var delta: String?
+
     @OptionGroup var run: RunOptions
 
     func run() async throws {
         try await reportingErrors {
-            let model = try PackedModel(packed)
+            let model = try PackedModel(packed, base: try openBase(delta))
             if let format { return try await convert(model, to: format) }
             let path = output ?? defaultOutput(model)
             let progress = ProgressLine("unpacking", quiet: run.quiet)
@@ -100,4 +106,10 @@ func warn(ofRoundingIn tensors: [String]) {
         printError(
             "tensor \(name): expected the weights measured at packing, found close ones: another build of the decoder")
     }
+}
+
+/// The model that `--delta` names.
+func openBase(_ path: String?) throws(ModelFileError) -> ModelFile? {
+    guard let path else { return nil }
+    return try ModelFiles.open(path)
 }

@@ -44,6 +44,11 @@ struct VerifyCommand: AsyncParsableCommand {
         help: ArgumentHelp("Describes the tensors of a raw original, as it did for packing.", valueName: "layers.json"))
     var layout: String?
 
+    @Option(
+        help: ArgumentHelp("The model that it was packed against, as --delta named it.", valueName: "base"),
+        completion: .file())
+    var delta: String?
+
     @Flag(help: "Print the result as JSON.")
     var json = false
 
@@ -64,7 +69,7 @@ struct VerifyCommand: AsyncParsableCommand {
         try await reportingErrors {
             let command = try eval.map { text throws(EvaluationError) in try EvaluationCommand(text) }
             let before = try ModelFiles.open(original, layout: layout)
-            let model = try PackedModel(packed)
+            let model = try PackedModel(packed, base: try openBase(delta))
             let folder = try TemporaryFolder()
             defer { folder.remove() }
             // The restored model keeps its name: frameworks look at extensions.
@@ -127,7 +132,11 @@ struct VerifyCommand: AsyncParsableCommand {
         }
         if !table.rows.isEmpty { for line in table.lines(width: terminalWidth()) { print(line) } }
         let identical = comparison.tensors.count { $0.isIdentical }
-        print("\(count(identical, "tensor")) of \(comparison.tensors.count) came back bit for bit; all hashes match")
+        let isExact = identical == comparison.tensors.count && comparison.foreignDifferences == 0
+        print(
+            (isExact ? "bit-exact: " : "")
+                + "\(count(identical, "tensor")) of \(comparison.tensors.count) came back bit for bit; all hashes match"
+        )
     }
 
     private func printChange(_ change: MetricChange) {

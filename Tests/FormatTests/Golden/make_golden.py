@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the golden packed files of format version 1 with a built wcodec, and from one of them files that must be refused.
+"""Makes golden packed files of the format's versions with a built wcodec, and from one of them files that must be refused.
 
     python make_golden.py WCODEC
 
@@ -21,18 +21,25 @@ import xxhash
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# Which tensors are packed, and how.
+# Which tensors are packed, and how, by version of the format.
 CASES = {
-    "image-8": ["gru", "--as", "image"],
-    "image-3-mean": ["fc", "--as", "image", "--bits", "3", "--reconstruct", "mean"],
-    "image-12-layer": ["conv", "--as", "image", "--bits", "12", "--range", "layer"],
-    "utvideo-5-blocks": ["conv", "--as", "video", "--bits", "5", "--block", "2,4,2,3"],
-    "ffv1-10": ["double", "--as", "video", "--bits", "10"],
-    "hevc-qp20": ["fc", "--as", "video", "--codec", "hevc:qp=20"],
-    "av1-qp30": ["conv", "--as", "video", "--codec", "av1:qp=30"],
-    "vp9-8": ["half", "--as", "video", "--codec", "vp9"],
-    "flac-8": ["half", "--as", "audio"],
-    "wav-6": ["conv", "--as", "audio", "--codec", "wav", "--bits", "6"],
+    "v1/image-8": ["gru", "--as", "image"],
+    "v1/image-3-mean": ["fc", "--as", "image", "--bits", "3", "--reconstruct", "mean"],
+    "v1/image-12-layer": ["conv", "--as", "image", "--bits", "12", "--range", "layer"],
+    "v1/utvideo-5-blocks": ["conv", "--as", "video", "--bits", "5", "--block", "2,4,2,3"],
+    "v1/ffv1-10": ["double", "--as", "video", "--bits", "10"],
+    "v1/hevc-qp20": ["fc", "--as", "video", "--codec", "hevc:qp=20"],
+    "v1/av1-qp30": ["conv", "--as", "video", "--codec", "av1:qp=30"],
+    "v1/vp9-8": ["half", "--as", "video", "--codec", "vp9"],
+    "v1/flac-8": ["half", "--as", "audio"],
+    "v1/wav-6": ["conv", "--as", "audio", "--codec", "wav", "--bits", "6"],
+    "v3/fixed-8-channel": ["half|gru", "--quantizer", "fixed"],
+    "v3/fixed-12-layer": ["double", "--quantizer", "fixed", "--range", "layer", "--bits", "12"],
+    "v3/scaled-4-group": ["conv", "--quantizer", "scaled", "--range", "group:8", "--bits", "4"],
+    "v3/scaled-6-model": ["fc|conv", "--quantizer", "scaled", "--range", "model", "--bits", "6", "--as", "video"],
+    "v3/exact-image": ["fc|half|double", "--lossless"],
+    "v3/exact-video": ["conv|half", "--lossless", "--as", "video"],
+    "v3/exact-audio": ["gru|double", "--lossless", "--as", "audio"],
 }
 
 
@@ -122,7 +129,7 @@ def main(wcodec):
     with tempfile.TemporaryDirectory() as folder:
         model, packed, restored = (os.path.join(folder, name) for name in ("model.safetensors", "p.wcz", "out"))
         for name, (include, *options) in CASES.items():
-            name = f"v1/{name}.wcz"
+            name = f"{name}.wcz"
             if name in expected["restored"]:
                 continue
             write_model(model, include)

@@ -11,7 +11,7 @@ extension Python {
         .deletingLastPathComponent().deletingLastPathComponent()
 
     /// Whether it has all that the decoder needs; `./test` installs it.
-    static let hasModules = has("numpy, PIL, av, soundfile, xxhash, h5py")
+    static let hasModules = has("numpy, PIL, av, soundfile, xxhash, h5py, imagecodecs")
 
     /// Restores packed files with one run of `docs/decode.py`.
     ///

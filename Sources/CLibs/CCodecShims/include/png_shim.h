@@ -24,6 +24,10 @@ extern const int wc_png_filter_none, wc_png_filter_sub, wc_png_filter_up, wc_png
 /// libpng reports errors by longjmp, which must not cross Swift frames: so each whole operation is one C function.
 bool wc_png_encode(const void *samples, wc_png_format format, wc_png_effort effort, wc_bytes *out, wc_message *message);
 
+/// Writes a PNG file as `wc_png_encode` does, without filters, in blocks of deflate that end where another code pays
+/// (`wc_block_deflate`); false when memory is short.
+bool wc_png_encode_blocks(const void *samples, wc_png_format format, wc_bytes *out);
+
 typedef enum {
     wc_png_done,
     /// A sound header of a picture of another format; the message says which.

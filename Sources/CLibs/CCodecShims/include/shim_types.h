@@ -19,3 +19,9 @@ typedef struct {
 bool wc_bytes_reserve(wc_bytes *bytes, size_t count);
 
 void wc_bytes_free(wc_bytes *bytes);
+
+/// Memory for `size` bytes, released with `wc_release`; null when there is none. Large runs are in huge pages where the system has
+/// them: decoding PNG into small ones, the kernel takes a fifth of the time to map them.
+void *wc_allocate(size_t size);
+
+void wc_release(void *memory);

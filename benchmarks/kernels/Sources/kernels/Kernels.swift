@@ -16,11 +16,20 @@ struct Kernels {
         let transposed = try LayerGeometry(kind: .fc, shape: [side, side], convention: .keras)
         let convolution = try LayerGeometry(kind: .conv, shape: [side / 4, side * 4 / 9, 3, 3])
 
-        try kernels.quantization(UInt8.self, "FC", layer, bits: 8, .channel)
-        try kernels.quantization(UInt8.self, "FC", layer, bits: 8, .layer)
-        try kernels.quantization(UInt16.self, "FC", layer, bits: 12, .channel)
-        try kernels.quantization(UInt8.self, "conv 3x3", convolution, bits: 8, .channel)
-        try kernels.quantization(UInt8.self, "FC, transposed", transposed, bits: 8, .channel)
+        try kernels.uniform(UInt8.self, "FC", layer, bits: 8, .channel)
+        try kernels.uniform(UInt8.self, "FC", layer, bits: 8, .layer)
+        try kernels.uniform(UInt16.self, "FC", layer, bits: 12, .channel)
+        try kernels.uniform(UInt8.self, "conv 3x3", convolution, bits: 8, .channel)
+        try kernels.uniform(UInt8.self, "FC, transposed", transposed, bits: 8, .channel)
+
+        try kernels.fixedPoint(UInt8.self, "FC", layer, .exponent, bits: 8, .channel)
+        try kernels.fixedPoint(UInt8.self, "FC", layer, .scale, bits: 8, .layer)
+        try kernels.fixedPoint(UInt8.self, "FC", layer, .scale, bits: 8, .block(32))
+        try kernels.fixedPoint(UInt16.self, "FC", layer, .scale, bits: 12, .channel)
+        try kernels.fixedPoint(UInt8.self, "conv 3x3", convolution, .scale, bits: 8, .channel)
+        try kernels.fixedPoint(UInt8.self, "FC, transposed", transposed, .scale, bits: 8, .channel)
+        try kernels.fixedPoint(UInt8.self, "FC, transposed", transposed, .scale, bits: 8, .block(32))
+        try kernels.distribution("FC", layer, .channel)
 
         try kernels.tiling(UInt8.self, "FC, image", Tiling(image: layer))
         try kernels.tiling(UInt8.self, "FC, frames", Tiling(layer, block: BlockShape(frameFor: layer)))
@@ -31,15 +40,42 @@ struct Kernels {
         try kernels.tiling(UInt8.self, "FC, transposed, image", Tiling(image: transposed))
     }
 
+    private func uniform<Bin: BinScalar>(
+        _: Bin.Type, _ name: String, _ geometry: LayerGeometry, bits: Int, _ scope: RangeScope
+    ) throws {
+        try quantization(
+            Bin.self, "\(name), \(Bin.self), range \(scope.rawValue)", geometry,
+            try UniformQuantizer(bits: bits, scope: scope))
+    }
+
+    private func fixedPoint<Bin: BinScalar>(
+        _: Bin.Type, _ name: String, _ geometry: LayerGeometry, _ kind: PrecisionKind, bits: Int,
+        _ scope: PrecisionScope
+    ) throws {
+        try quantization(
+            Bin.self, "\(name), \(Bin.self), \(kind.rawValue) by \(scope)", geometry,
+            try FixedPointQuantizer(kind, bits: bits, scope: scope))
+    }
+
+    /// Measures the magnitudes of a layer's weights, with their distribution.
+    private func distribution(_ name: String, _ geometry: LayerGeometry, _ scope: PrecisionScope) throws {
+        let weights = bellShaped(geometry.count)
+        let groups = PrecisionGroups(geometry, scope)
+        report(
+            try Measurement(
+                "distribution \(name), by \(scope)", weights: weights.count, bytes: weights.count * 4, copier
+            ) {
+                _ = try MagnitudeStatistics.measure(weights, groups, distribution: true)
+            })
+    }
+
     /// Quantizes a layer of float32 weights and reconstructs it.
     private func quantization<Bin: BinScalar>(
-        _: Bin.Type, _ name: String, _ geometry: LayerGeometry, bits: Int, _ scope: RangeScope
+        _: Bin.Type, _ what: String, _ geometry: LayerGeometry, _ quantizer: some Quantizer
     ) throws {
         let weights = bellShaped(geometry.count)
         var bins = [Bin](repeating: 0, count: weights.count)
         var restored = [Float](repeating: 0, count: weights.count)
-        let quantizer = try UniformQuantizer(bits: bits, scope: scope)
-        let what = "\(name), \(Bin.self), range \(scope.rawValue)"
         let bytes = weights.count * MemoryLayout<Float>.stride
         var codebook: (any Codebook)?
         report(

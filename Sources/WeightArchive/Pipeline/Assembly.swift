@@ -1,0 +1,143 @@
+import Codecs
+import Glibc
+import ModelFiles
+import WeightMapper
+
+extension Packer {
+    /// Names the entries in their order: manifest, streams, parameters, exact tensors, skeletons.
+    func assemble(_ finished: FinishedUnits, _ writer: ArchiveWriter) throws -> Manifest {
+        var parameters: [UInt8] = []
+        var streams: [Manifest.Stream] = []
+        var packed: [Int: Manifest.Packed] = [:]
+        var restoredCRC: [Int: UInt] = [:]
+        var taken: Set<String> = []
+        var streamEntries: [(String, ArchiveWriter.Spooled)] = []
+        for (unit, entry) in zip(finished.units, finished.entries) {
+            guard let entry else { continue }
+            let first = streams.count
+            func add(_ group: StreamGroup, _ range: Range<Int>, medium: Medium, name: String) {
+                for (index, number) in range.enumerated() {
+                    let suffix =
+                        (entry.streams.count > 1 ? ".\(number)" : "") + ".\(group.codec.description.fileExtension)"
+                    let name = EntryName.stream(medium.rawValue, name, suffix, taken: &taken)
+                    streamEntries.append((name, entry.streams[number]))
+                    streams.append(
+                        Manifest.Stream(
+                            entry: name, codec: group.codec.specification, width: group.format.width,
+                            height: group.format.height, frames: group.framesOfStreams[index],
+                            bits: group.format.bitDepth, hash: entry.record.streams[number].hash))
+                }
+            }
+            func add(
+                _ tensor: Int, _ geometry: LayerGeometry, _ coded: GroupRecord.Layer, bytes: Int,
+                _ form: Manifest.Packed.Form
+            ) {
+                guard let statistics = coded.statistics else { return }
+                packed[tensor] = Manifest.Packed(
+                    kind: geometry.kind.rawValue,
+                    axes: geometry.axes.map { .init(role: $0.role.rawValue, count: $0.count) },
+                    parameters: [parameters.count, coded.parameters.count], hash: coded.hash, bytes: bytes,
+                    entropy: rounded(statistics.entropy), variance: rounded(statistics.variance),
+                    mse: rounded(statistics.meanSquaredError), maxError: rounded(statistics.maximumError), form: form)
+                parameters += coded.parameters
+                restoredCRC[tensor] = coded.crc
+            }
+            let total = entry.streams.reduce(0) { $0 + $1.length }
+            switch unit {
+            case .group(let group):
+                let statistics = entry.record.layers.compactMap(\.statistics)
+                let shares = share(
+                    total, by: zip(group.layers, statistics).map { ($1.entropy + 0.01) * Double($0.geometry.count) })
+                var frame = 0
+                for (index, (layer, coded)) in zip(group.layers, entry.record.layers).enumerated() {
+                    var block: [Int]?
+                    if options.medium == .video, case .pictures(let tiling) = layer.placement {
+                        block = [tiling.block.bfin, tiling.block.bfout, tiling.block.bx, tiling.block.by]
+                    }
+                    add(
+                        layer.tensor, layer.geometry, coded, bytes: shares[index],
+                        .bins(
+                            Manifest.Bins(
+                                bits: layer.bits, ranges: coded.ranges, block: block, stream: first, frame: frame,
+                                frames: layer.placement.frameCount)))
+                    frame += layer.placement.frameCount
+                }
+                // A video holds layers of several names; it gets a number.
+                let name = options.medium == .video ? "\(first)" : group.layers[0].name
+                add(group, entry.streams.indices, medium: options.medium, name: name)
+            case .layer(let job):
+                guard let coded = entry.record.layers.first, let quantizer = coded.quantizer,
+                    let planes = try coded.placedPlanes(job)
+                else { continue }
+                var next = 0
+                add(
+                    job.tensor, job.geometry, coded, bytes: total,
+                    .planes(
+                        Manifest.Planes(
+                            quantizer: quantizer,
+                            planes: planes.map { plane in
+                                defer { next += plane.group.framesOfStreams.count }
+                                return plane.record(stream: first + next)
+                            })))
+                next = 0
+                for plane in planes {
+                    let medium = plane.group.codec.description.medium
+                    add(plane.group, next..<next + plane.group.framesOfStreams.count, medium: medium, name: job.name)
+                    next += plane.group.framesOfStreams.count
+                }
+            }
+        }
+        let image = try ParameterImage(parameters)
+        let skeleton = Skeleton(model, tensors)
+        let exactHash = try skeleton.spoolExact(to: writer)
+        let files = try skeleton.spoolFiles(to: writer, restoredCRC: restoredCRC)
+        let hasPlanes = packed.values.contains { $0.planes != nil }
+        let manifest = Manifest(
+            version: Manifest.version(of: files.map(\.file), hasPlanes: hasPlanes),
+            source: .init(
+                format: model.format.rawValue, files: files.map(\.file),
+                directory: model.format == .directory ? true : nil),
+            quantizer: hasPlanes
+                ? nil
+                : .init(name: "uniform", range: options.range.rawValue, reconstruct: options.reconstruction.rawValue),
+            medium: medium(of: streams), parameters: image?.blob, exact: exactHash?.hash, streams: streams,
+            tensors: tensors.enumerated().map { index, tensor in
+                Manifest.Tensor(
+                    name: tensor.record.name, aliases: tensor.aliases.isEmpty ? nil : tensor.aliases,
+                    dtype: tensor.record.dtype.rawValue, shape: tensor.record.shape,
+                    bytes: tensor.record.dtype.bitWidth == nil ? tensor.record.extent.length : nil,
+                    at: [tensor.record.extent.file, tensor.record.extent.offset], kept: tensor.kept?.rawValue,
+                    inSkeleton: tensor.kept != nil && !skeleton.isExact(index) ? true : nil, packed: packed[index])
+            })
+        writer.compresses = hasPlanes
+        writer.add(EntryName.manifest, try writer.spool(try manifest.encoded()))
+        for (name, place) in streamEntries { writer.add(name, place) }
+        if let image { writer.add(EntryName.parameters, try writer.spool(image.stream)) }
+        if let exactHash { writer.add(EntryName.exact, exactHash.place) }
+        for (file, place) in files { writer.add(EntryName.skeleton(file.name), place) }
+        return manifest
+    }
+}
+
+extension Packer {
+    /// The medium that most samples are in.
+    private func medium(of streams: [Manifest.Stream]) -> String {
+        var samples: [String: Int] = [:]
+        for stream in streams {
+            let medium = stream.entry.prefix { $0 != "/" }
+            samples[String(medium), default: 0] += stream.width * stream.height * stream.frames
+        }
+        return samples.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? options.medium.rawValue
+    }
+}
+
+/// Six significant digits: enough to report, short to store.
+///
+/// JSON has no infinity, which squares of large float64 weights reach: the largest number stands for it.
+private func rounded(_ value: Double) -> Double {
+    guard value.isFinite else { return .greatestFiniteMagnitude }
+    guard value != 0 else { return value }
+    let scale = pow(10, 5 - log10(value.magnitude).rounded(.down))
+    guard scale.isNormal, (value * scale).isFinite else { return value }
+    return (value * scale).rounded() / scale
+}

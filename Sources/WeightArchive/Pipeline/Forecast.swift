@@ -1,0 +1,207 @@
+import CZlib
+import Codecs
+import ModelFiles
+import WeightMapper
+
+/// What packing would give, foreseen from parts of the layers.
+public struct Forecast: Sendable {
+    /// Size of the packed file, in bytes.
+    public let bytes: Int
+    /// Weights that would be packed.
+    public let weights: Int
+    /// Streams and parameters of the layers, in bits per weight.
+    public let bitsPerWeight: Double
+}
+
+extension Packer {
+    /// Foresees the size of the packed file: within 3 % on networks of a megabyte and more.
+    ///
+    /// Small layers are packed, of large ones some slices; a goal's steps are chosen first.
+    ///
+    /// - Complexity: linear in the number of layers, some hundred thousand weights each; and in what is kept.
+    /// - Throws: `ArchiveError` as packing would.
+    public func forecast() async throws -> Forecast {
+        let units = try WeightArchive.units(tensors, options, steps: try await RateControl(self)?.steps ?? [:])
+        let jobs = units.flatMap(jobs)
+        let slices = jobs.map { Slices(tensors[$0.tensor], of: $0.geometry) }
+        var parts: [SelectedTensor] = []
+        var partJobs: [LayerJob] = []
+        for (job, slices) in zip(jobs, slices) {
+            for part in slices.parts {
+                guard let geometry = part.geometry else { continue }
+                partJobs.append(job.with(tensor: parts.count, geometry))
+                parts.append(part)
+            }
+        }
+        let packer = Packer(model, options, tensors: parts)
+        let sliceJobs = partJobs
+        var sizes = [PartSize](repeating: PartSize(), count: parts.count)
+        try await runJobs(
+            memory: sliceJobs.map(\.memory), limit: max(options.threads, 1), budget: 1 << 28
+        ) { index in
+            let (record, streams) = try packer.packLayer(sliceJobs[index])
+            return PartSize(
+                streams: streams.count, bytes: streams.reduce(0) { $0 + $1.count },
+                parameters: record.layers.reduce(0) { $0 + $1.parameters.count },
+                fixed: sliceJobs[index].codecs[0].fixedBytes * streams.count)
+        } done: {
+            sizes[$0] = $1
+        }
+        var layerBytes = 0.0
+        var streams = 0
+        var place = 0
+        for (job, slices) in zip(jobs, slices) {
+            let total = sizes[place..<place + slices.parts.count].reduce(into: PartSize()) { $0.add($1) }
+            place += slices.parts.count
+            let many = max(slices.parts.count, 1)
+            let scale = Double(job.geometry.count) / Double(max(slices.count, 1))
+            // Parameters are coded, too: bytes of seven bits or so.
+            let growing = Double(max(total.bytes - total.fixed, 0)) + 0.85 * Double(total.parameters)
+            layerBytes += growing * scale + Double(total.fixed) / Double(many)
+            streams += max(total.streams / many, 1)
+        }
+        let beside = bytesBeside(streams: streams, hasPlanes: options.usesPlanes)
+        let weights = jobs.reduce(0) { $0 + $1.geometry.count }
+        // Packing tries until such goals are met.
+        switch options.goal {
+        case .bitsPerWeight(let bits): layerBytes = 0.993 * bits * Double(weights) / 8
+        case .size(let bytes): layerBytes = 0.995 * Double(bytes) - Double(beside)
+        default: break
+        }
+        return Forecast(
+            bytes: Int(layerBytes) + beside, weights: weights,
+            bitsPerWeight: weights > 0 ? 8 * layerBytes / Double(weights) : 0)
+    }
+
+    /// The layers of a unit, each by itself.
+    private func jobs(_ unit: PackUnit) -> [LayerJob] {
+        switch unit {
+        case .layer(let job): [job]
+        case .group(let group):
+            group.layers.map { layer in
+                LayerJob(
+                    tensor: layer.tensor, name: layer.name, geometry: layer.geometry,
+                    quantizer: .uniform(bits: layer.bits, options.range, options.reconstruction), codecs: [group.codec],
+                    block: options.block)
+            }
+        }
+    }
+
+    /// Bytes of the packed file that are no layer's.
+    private func bytesBeside(streams: Int, hasPlanes: Bool) -> Int {
+        let packed = tensors.count { $0.kept == nil }
+        let kept = model.files.indices.reduce(0) { sum, file in
+            let layers = tensors.filter { $0.kept == nil && $0.record.extent.file == file }
+                .map(\.record.extent.range).sorted { $0.lowerBound < $1.lowerBound }
+            var bytes = 0
+            var start = 0
+            for range in layers + [model.files[file].file.size..<model.files[file].file.size] {
+                if range.lowerBound > start {
+                    bytes +=
+                        hasPlanes ? deflatedSize(file, start..<range.lowerBound) : range.lowerBound - start
+                }
+                start = max(start, range.upperBound)
+            }
+            return sum + bytes
+        }
+        // Headers of ZIP entries, and the manifest.
+        let names = tensors.reduce(0) { $0 + $1.record.name.utf8.count }
+        let entries = (streams + 3) * 140 + 2 * names
+        let manifest =
+            hasPlanes
+            ? 400 + 110 * packed + 45 * streams + 30 * (tensors.count - packed)
+            : 400 + 480 * packed + 180 * streams + 110 * (tensors.count - packed) + 2 * names
+        return kept + entries + manifest
+    }
+
+    /// Size of some bytes of a file as deflate leaves them; of many, foreseen from some.
+    private func deflatedSize(_ file: Int, _ range: Range<Int>) -> Int {
+        let piece = 1 << 20
+        let pieces = (range.count + piece - 1) / piece
+        let stride = max(pieces / 16, 1)
+        var (seen, size) = (0, 0)
+        var number = 0
+        model.files[file].file.forEachPiece(of: range, size: piece) { _, bytes in
+            defer { number += 1 }
+            guard number % stride == 0 else { return }
+            var length = compressBound(UInt(bytes.count))
+            var scratch = [UInt8](repeating: 0, count: Int(length))
+            guard compress2(&scratch, &length, bytes.baseAddress, UInt(bytes.count), 6) == Z_OK else { return }
+            seen += bytes.count
+            size += Int(length)
+        }
+        return seen > 0 ? Int(Double(size) * Double(range.count) / Double(seen)) : 0
+    }
+}
+
+/// What a part of a layer took.
+private struct PartSize: Sendable {
+    var streams = 0
+    var bytes = 0
+    var parameters = 0
+    /// Of `bytes`, those that do not grow with the layer.
+    var fixed = 0
+
+    mutating func add(_ other: PartSize) {
+        streams += other.streams
+        bytes += other.bytes
+        parameters += other.parameters
+        fixed += other.fixed
+    }
+}
+
+extension MediaCodec {
+    /// Bytes of a stream beside its samples.
+    fileprivate var fixedBytes: Int {
+        switch description.medium {
+        case .image: 70
+        case .video: 700
+        case .audio: 90
+        }
+    }
+}
+
+extension LayerJob {
+    fileprivate func with(tensor: Int, _ geometry: LayerGeometry) -> LayerJob {
+        LayerJob(
+            tensor: tensor, name: name, geometry: geometry, quantizer: quantizer, codecs: codecs, block: block)
+    }
+}
+
+/// Parts of a tensor that stand for all of it: the whole of a small one, else three slices of its first axis in memory.
+private struct Slices {
+    let parts: [SelectedTensor]
+    /// Weights in all parts.
+    let count: Int
+
+    private static let whole = 400_000
+    private static let slice = 100_000
+
+    init(_ tensor: SelectedTensor, of geometry: LayerGeometry) {
+        let record = tensor.record
+        guard record.count > Self.whole, let first = geometry.axes.first, first.count >= 4,
+            geometry.axes.reduce(1, { $0 * $1.count }) == record.count
+        else {
+            (parts, count) = ([tensor], record.count)
+            return
+        }
+        let rest = record.count / first.count
+        let rows = max(Self.slice / rest, 1)
+        let bytes = rest * (record.dtype.bitWidth ?? 0) / 8
+        parts = [first.count / 6, first.count / 2, first.count * 5 / 6].compactMap { middle in
+            let start = max(min(middle - rows / 2, first.count - rows), 0)
+            let axes = [LayerGeometry.Axis(first.role, rows)] + geometry.axes.dropFirst()
+            guard let geometry = try? LayerGeometry(kind: geometry.kind, axes: axes, count: rows * rest) else {
+                return nil
+            }
+            var part = tensor
+            part.geometry = geometry
+            part.record.shape = [rows, rest]
+            part.record.memoryOrder = nil
+            part.record.extent = Extent(
+                file: record.extent.file, offset: record.extent.offset + start * bytes, length: rows * bytes)
+            return part
+        }
+        count = parts.reduce(0) { $0 + $1.record.count }
+    }
+}

@@ -1,0 +1,222 @@
+import Glibc
+import ModelFiles
+import WeightMapper
+
+/// Chooses the steps of all layers so that a goal is met, and measures whether it was.
+///
+/// At the least total error for the bits, one bit more would lower the error of every layer by the same amount. For a quantizer
+/// whose error falls with the square of its step that is so where all steps are equal, but for the weight that a layer's errors have:
+/// one number decides all.
+struct RateControl {
+    /// Step of each layer, by tensor.
+    private(set) var steps: [Int: Float] = [:]
+    private let goal: Goal?
+    private let samples: [LayerSample]
+    /// What a layer's squared errors are multiplied by.
+    private let factors: [Double]
+    private let threads: Int
+    /// Bits per weight that each layer is to have, without a goal.
+    private let bits: [Int]
+    /// The step of a layer whose errors count once.
+    private var step = 1.0
+    /// Bytes of the packed file that are no layer's, once they are known.
+    private var fixedBytes: Int
+    private var attempts = 0
+
+    /// Files that are packed until one meets the goal.
+    private static let mostAttempts = 4
+
+    /// Chooses steps for the layers of a plan; `nil` when they need none.
+    ///
+    /// - Throws: `ArchiveError.option` for a goal that cannot be met, `.pattern`, and `.layer` for weights that are not finite.
+    init?(_ packer: Packer) async throws {
+        guard packer.options.choosesSteps else { return nil }
+        let jobs = packer.planned.compactMap { unit in
+            if case .layer(let job) = unit { job } else { nil }
+        }
+        goal = packer.options.goal
+        threads = max(packer.options.threads, 1)
+        bits = jobs.map { packer.tensors[$0.tensor].bits }
+        fixedBytes = packer.bytesBesideLayers
+        // The bound is the step.
+        if case .maximumError = goal { return nil }
+        let effort = packer.options.effort
+        var found: [LayerSample?] = Array(repeating: nil, count: jobs.count)
+        try await runJobs(memory: jobs.map { _ in LayerSample.size * 16 }, limit: threads, budget: .max) {
+            LayerSample(packer, jobs[$0], effort)
+        } done: {
+            found[$0] = $1
+        }
+        samples = found.compactMap { $0 }
+        factors = try Self.factors(packer, samples)
+        try await choose()
+    }
+
+    /// What each layer's squared errors are multiplied by.
+    private static func factors(_ packer: Packer, _ samples: [LayerSample]) throws -> [Double] {
+        switch packer.options.measure {
+        case .total: return samples.map { _ in 1 }
+        case .size: return samples.map { $0.variance > 0 && $0.variance.isFinite ? 1 / $0.variance : 1 }
+        case .importance(let entries):
+            let names = packer.model.tensors.map(\.name)
+            let patterns = try entries.map { (try NamePattern("--weights-by", $0.pattern, names), $0.factor) }
+            return samples.map { sample in
+                let tensor = packer.tensors[sample.job.tensor]
+                let names = [tensor.record.name] + tensor.aliases
+                return patterns.last { names.contains(where: $0.0.matches) }?.1 ?? 1
+            }
+        }
+    }
+
+    private var weightCount: Double { samples.reduce(0) { $0 + Double($1.job.geometry.count) } }
+
+    /// Bits of all layers that the goal allows; `nil` when it is about errors.
+    private var allowedBits: Double? {
+        switch goal {
+        case .bitsPerWeight(let bits): bits * weightCount
+        case .size(let bytes): 8 * Double(bytes - fixedBytes)
+        default: nil
+        }
+    }
+
+    /// Chooses the steps by the samples.
+    private mutating func choose() async throws {
+        guard goal != nil else { return try await chooseByLayer() }
+        if let bits = allowedBits, bits < 0.02 * weightCount {
+            throw ArchiveError.option(
+                "--target-size: expected more than the \(fixedBytes) bytes that are kept exactly, found less")
+        }
+        step = firstStep()
+        for _ in 0..<8 {
+            let (bits, error) = try await cost()
+            let octaves = self.octaves(bits: bits, error: error)
+            step *= exp2(octaves)
+            if abs(octaves) < 0.002 { break }
+        }
+        setSteps()
+    }
+
+    /// How many times the step should be doubled, when layers have these bits and this squared error.
+    private func octaves(bits: Double, error: Double) -> Double {
+        if let allowed = allowedBits { return max(min((bits - allowed) / weightCount, 4), -4) }
+        guard case .signalToNoise(let target) = goal, error > 0 else { return 0 }
+        let signal = samples.reduce(0) { $0 + $1.variance * Double($1.job.geometry.count) }
+        return max(min((10 * log10(signal / error) - target) / 6.0206, 4), -4)
+    }
+
+    /// A step to begin with: what Gaussian weights would need.
+    private func firstStep() -> Double {
+        let deviations = samples.indices.map { (samples[$0].variance * factors[$0]).squareRoot() }
+        let largest = deviations.max() ?? 0
+        guard largest > 0, largest.isFinite else { return 1 }
+        if case .signalToNoise(let decibel) = goal { return largest * 2 * pow(10, -decibel / 20) }
+        let allowed = allowedBits ?? 0
+        var (low, high) = (log2(largest) - 24, log2(largest) + 8)
+        for _ in 0..<40 {
+            let middle = (low + high) / 2
+            let bits = zip(samples, deviations).reduce(0.0) { sum, layer in
+                let ratio = 2.07 * layer.1 / exp2(middle)
+                return sum + 0.5 * log2(1 + ratio * ratio) * Double(layer.0.job.geometry.count)
+            }
+            if bits > allowed { low = middle } else { high = middle }
+        }
+        return exp2(high)
+    }
+
+    private func step(of sample: Int) -> Float {
+        let step = Float(step / factors[sample].squareRoot())
+        return step.isFinite ? max(step, .leastNormalMagnitude) : .greatestFiniteMagnitude
+    }
+
+    private mutating func setSteps() {
+        for (index, sample) in samples.enumerated() { steps[sample.job.tensor] = step(of: index) }
+    }
+
+    /// Bits and squared error of all layers at the steps as they are, by the samples.
+    private func cost() async throws -> (bits: Double, error: Double) {
+        var total = (bits: 0.0, error: 0.0)
+        for cost in try await costs(samples.indices.map { step(of: $0) }) {
+            total.bits += cost.bits
+            total.error += cost.squaredError
+        }
+        return total
+    }
+
+    private func costs(_ steps: [Float]) async throws -> [(bits: Double, squaredError: Double)] {
+        let samples = samples
+        var costs = samples.map { _ in (bits: 0.0, squaredError: 0.0) }
+        try await runJobs(memory: steps.map { _ in 0 }, limit: threads, budget: .max) { index in
+            do throws(MapperError) {
+                return try samples[index].cost(step: steps[index])
+            } catch {
+                throw ArchiveError.layer(tensor: samples[index].job.name, reason: error.description)
+            }
+        } done: {
+            costs[$0] = $1
+        }
+        return costs
+    }
+
+    /// Without a goal each layer gets the step that gives it its own bits per weight.
+    private mutating func chooseByLayer() async throws {
+        var steps = zip(samples, bits).map { Float(($0.variance.squareRoot() * 2.07) * exp2(-Double($1))) }
+        steps = steps.map { $0.isFinite && $0 > 0 ? $0 : 1 }
+        for _ in 0..<5 {
+            for (index, cost) in try await costs(steps).enumerated() {
+                let excess = cost.bits / Double(samples[index].job.geometry.count) - Double(bits[index])
+                let next = steps[index] * Float(exp2(max(min(excess, 4), -4)))
+                steps[index] = next.isFinite && next > 0 ? next : steps[index]
+            }
+        }
+        for (index, sample) in samples.enumerated() { self.steps[sample.job.tensor] = steps[index] }
+    }
+}
+
+// MARK: - After packing
+
+extension RateControl {
+    /// Whether a packed file misses the goal; then the steps are others, with which it is to be packed anew.
+    ///
+    /// - Throws: `ArchiveError.option` when the goal is not met after several files.
+    mutating func misses(_ manifest: Manifest, size: Int) throws -> Bool {
+        let packed = manifest.tensors.compactMap(\.packed)
+        let weights = manifest.tensors.reduce(0) { $0 + ($1.packed == nil ? 0 : elementCount($1.shape) ?? 0) }
+        let layerBytes = packed.reduce(0) { $0 + $1.bytes } + (manifest.parameters?.stored ?? 0)
+        guard weights > 0 else { return false }
+        // Doublings of the step that would make up for it; what is below 0 must not be, what is above wastes.
+        let spare: Double
+        let tolerance: Double
+        switch goal {
+        case .bitsPerWeight(let bits):
+            spare = bits - 8 * Double(layerBytes) / Double(weights)
+            tolerance = 0.015 * bits
+        case .size(let bytes):
+            fixedBytes = size - layerBytes
+            spare = 8 * Double(bytes - size) / Double(weights)
+            tolerance = 0.01 * 8 * Double(bytes) / Double(weights)
+        case .signalToNoise(let decibel):
+            spare = (ArchiveSummary(manifest, packedBytes: size).signalToNoise - decibel) / 6.0206
+            tolerance = 0.04
+        case .maximumError, nil: return false
+        }
+        attempts += 1
+        if spare >= 0, spare < tolerance || attempts >= Self.mostAttempts { return false }
+        guard attempts < 2 * Self.mostAttempts else {
+            throw ArchiveError.option("expected to meet the goal, found it missed after \(attempts) tries")
+        }
+        let isError = if case .signalToNoise = goal { true } else { false }
+        // Aims into the tolerance rather than at its edge.
+        let octaves = (isError ? 1 : -1) * (spare - tolerance / 4)
+        step *= exp2(max(min(octaves, 2), -2))
+        setSteps()
+        return true
+    }
+}
+
+extension Packer {
+    /// Bytes of the packed file that are no layer's: what is kept exactly and the rest of the model's files.
+    var bytesBesideLayers: Int {
+        let layers = tensors.reduce(0) { $0 + ($1.kept == nil ? $1.record.extent.length : 0) }
+        return model.files.reduce(0) { $0 + $1.file.size } - layers + 1024 + 120 * tensors.count
+    }
+}

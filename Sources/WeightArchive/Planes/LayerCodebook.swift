@@ -1,0 +1,175 @@
+import ModelFiles
+import WeightMapper
+
+/// Gives the planes of a layer back as its tensor's bytes.
+protocol LayerCodebook: Sendable {
+    /// What the manifest says of it.
+    var record: Manifest.LayerQuantizer { get }
+    /// What else it needs, as compact bytes among the parameters.
+    var serialized: [UInt8] { get }
+    /// Bits that ideal codes would take for its planes.
+    func entropyBits(of planes: [Plane]) -> Double
+    /// Fills the bytes of a tensor, in memory order.
+    ///
+    /// - Throws: `MapperError.parameters` when the planes are not such a layer's.
+    func restore(
+        _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, into bytes: UnsafeMutableRawBufferPointer
+    ) throws(MapperError)
+}
+
+extension LayerCodebook {
+    /// Calls `body` with the bytes of a tensor, in memory order: in pieces where the codebook can restore it piece by piece.
+    ///
+    /// - Throws: `MapperError.parameters` as `restore` does, and what `body` throws.
+    func forEachPiece(
+        _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        if let trellis = self as? TrellisCodebook, trellis.keepsMemoryOrder(layer) {
+            return try trellis.forEachPiece(planes, layer, dtype, body)
+        }
+        let bytes = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: layer.count * (dtype.bitWidth ?? 0) / 8, alignment: 16)
+        defer { bytes.deallocate() }
+        try restore(planes, layer, dtype, into: bytes)
+        try body(UnsafeRawBufferPointer(bytes))
+    }
+
+    func entropyBits(of planes: [Plane]) -> Double { planes.reduce(0) { $0 + $1.entropyBits } }
+}
+
+/// The codebook that a packed file describes.
+///
+/// - Parameter base: what a delta is restored with; without it the codebook restores nothing.
+/// - Throws: `MapperError` for a quantizer that is not known and parameters that do not fit.
+func layerCodebook(
+    _ record: Manifest.LayerQuantizer, _ parameters: Span<UInt8>, _ layer: LayerGeometry, _ dtype: DType, bits: Int,
+    base: BaseBytes? = nil
+) throws(MapperError) -> any LayerCodebook {
+    switch record.name {
+    case "exact", "delta":
+        guard let format = FloatFormat(rawValue: dtype.rawValue) else {
+            throw .parameters(expected: "a floating-point type", found: dtype.rawValue)
+        }
+        let bytes = parameters.withUnsafeBufferPointer { Array($0) }
+        guard record.name == "delta" else {
+            return ExactLayerCodebook(codebook: try ExactCodebook(bytes, format: format, count: layer.count))
+        }
+        return DeltaLayerCodebook(
+            codebook: try DeltaCodebook(bytes, format: format, count: layer.count), baseHash: record.base ?? "",
+            earlier: record.earlier, base: base)
+    case "trellis":
+        let sorting = record.sorted.flatMap(TrellisCodebook.Sorting.init)
+        let centers = record.centers.flatMap(WeightCenters.Axis.init)
+        guard (sorting == nil) == (record.sorted == nil), (centers == nil) == (record.centers == nil) else {
+            throw .parameters(expected: "sorted by channels or both, centers of channels or places", found: "\(record)")
+        }
+        return try TrellisCodebook(
+            states: record.states ?? 0, sorting: sorting, centers: centers, parameters, geometry: layer)
+    case "uniform":
+        guard let scope = record.range.flatMap(RangeScope.init),
+            let reconstruction = record.reconstruct.flatMap(Reconstruction.init)
+        else { throw .parameters(expected: "a range by layer or channel, at middle or mean", found: "\(record)") }
+        return UniformLayerCodebook(
+            scope: scope, reconstruction: reconstruction,
+            codebook: try UniformCodebook(
+                bits: bits, encoding: record.ranges ?? "", parameters, scope: scope, reconstruction: reconstruction,
+                geometry: layer))
+    case "fixed", "scaled":
+        return try FixedPointLayerCodebook(record, parameters, layer, bits: bits)
+    default:
+        throw .parameters(expected: "a quantizer uniform, fixed, scaled, trellis, exact or delta", found: record.name)
+    }
+}
+
+extension TrellisCodebook: LayerCodebook {
+    var record: Manifest.LayerQuantizer {
+        .init(name: "trellis", states: trellis.states, sorted: sorting?.rawValue, centers: centers.axis?.rawValue)
+    }
+
+    func restore(
+        _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, into bytes: UnsafeMutableRawBufferPointer
+    ) throws(MapperError) {
+        func run<Scalar: WeightScalar>(_: Scalar.Type) throws(MapperError) {
+            try restored(layer.count, dtype, into: bytes) {
+                (weights: UnsafeMutableBufferPointer<Scalar>) throws(MapperError) in
+                try restore(planes, layer, into: weights)
+            }
+        }
+        try dtype == .f64 ? run(Double.self) : run(Float.self)
+    }
+}
+
+extension TrellisCodebook {
+    fileprivate func forEachPiece(
+        _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        guard dtype != .f64 else {
+            return try forEachRun(planes, layer, as: Double.self) { try body(UnsafeRawBufferPointer($0)) }
+        }
+        guard dtype != .f32 else {
+            return try forEachRun(planes, layer, as: Float.self) { try body(UnsafeRawBufferPointer($0)) }
+        }
+        let size = (dtype.bitWidth ?? 0) / 8
+        let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.runLength * size, alignment: 16)
+        defer { bytes.deallocate() }
+        try forEachRun(planes, layer, as: Float.self) { weights in
+            let piece = UnsafeMutableRawBufferPointer(rebasing: bytes[..<(weights.count * size)])
+            store(weights, dtype, into: piece)
+            try body(UnsafeRawBufferPointer(piece))
+        }
+    }
+}
+
+/// A uniform quantizer's codebook with the settings that a version 3 file says for each layer.
+struct UniformLayerCodebook: LayerCodebook {
+    let scope: RangeScope
+    let reconstruction: Reconstruction
+    let codebook: UniformCodebook
+
+    var record: Manifest.LayerQuantizer {
+        .init(
+            name: "uniform", range: scope.rawValue, reconstruct: reconstruction.rawValue, ranges: codebook.encoding)
+    }
+
+    var serialized: [UInt8] { codebook.serialized }
+
+    func restore(
+        _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, into bytes: UnsafeMutableRawBufferPointer
+    ) throws(MapperError) {
+        try restoreBins(planes, layer, dtype, codebook, into: bytes)
+    }
+}
+
+/// Restores a layer whose single plane holds a bin for each weight.
+func restoreBins(
+    _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, _ codebook: any Codebook,
+    into bytes: UnsafeMutableRawBufferPointer
+) throws(MapperError) {
+    guard planes.count == 1, planes[0].shape == .layer, planes[0].samples.count == layer.count else {
+        throw .parameters(expected: "one plane with a bin for each weight", found: "\(planes.count) planes")
+    }
+    func restore<Scalar: WeightScalar>(_: Scalar.Type) throws(MapperError) {
+        try restored(layer.count, dtype, into: bytes) {
+            (weights: UnsafeMutableBufferPointer<Scalar>) throws(MapperError) in
+            var span = weights.mutableSpan
+            switch planes[0].samples {
+            case .narrow(let samples): codebook.reconstruct(samples.span, at: 0, into: &span)
+            case .wide(let samples): codebook.reconstruct(samples.span, at: 0, into: &span)
+            }
+        }
+    }
+    try dtype == .f64 ? restore(Double.self) : restore(Float.self)
+}
+
+/// Stores the weights that `fill` gives as a tensor's elements: in their place where these are weights, else by way of an array.
+private func restored<Scalar: WeightScalar>(
+    _ count: Int, _ dtype: DType, into bytes: UnsafeMutableRawBufferPointer,
+    _ fill: (UnsafeMutableBufferPointer<Scalar>) throws(MapperError) -> Void
+) throws(MapperError) {
+    precondition(bytes.count == count * (dtype.bitWidth ?? 0) / 8)
+    if dtype == .f32 || dtype == .f64 { return try fill(bytes.bindMemory(to: Scalar.self)) }
+    let weights = UnsafeMutableBufferPointer<Scalar>.allocate(capacity: count)
+    defer { weights.deallocate() }
+    try fill(weights)
+    store(UnsafeBufferPointer(weights), dtype, into: bytes)
+}

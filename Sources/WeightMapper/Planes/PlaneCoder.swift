@@ -1,0 +1,131 @@
+import Glibc
+
+/// How a codec spends bits on a plane, as far as choosing between planes needs to know.
+public enum PlaneCoder: Sendable, Hashable {
+    /// Huffman codes over bytes, in blocks with a code each, and a byte at the start of each row: PNG. Samples of 2 and 4 bits share a
+    /// byte, which so codes several at once.
+    case deflate
+    /// One Huffman code over bytes for each frame: Ut Video. Two samples of 4 bits share a byte.
+    case frameHuffman
+    /// Rice's codes: FLAC.
+    case rice
+    /// Codes that adapt and take fractions of a bit: JPEG XL, FFV1, and what is not known.
+    case adaptive
+
+    /// The rates by which a search for planes of so many bits goes.
+    public func rates(bits: Int) -> RateModel {
+        switch self {
+        case .deflate, .frameHuffman: bits > 4 ? .huffman : .entropy
+        case .rice: .rice
+        case .adaptive: .entropy
+        }
+    }
+
+    /// Bits of a stream beside its samples: a PNG's chunks, a ZIP's headers and a line of the manifest.
+    public static let overhead = 8.0 * 220
+
+    /// Symbols after which a code changes.
+    private var blockLength: Int { self == .deflate ? 32_767 : 1 << 18 }
+
+    /// Bits that a plane will take, in its streams and what the packed file says of these.
+    ///
+    /// - Complexity: linear in the samples of a plane of Huffman codes, of which large ones are sampled.
+    func bits(_ samples: Plane.Samples, _ bits: Int, _ shape: Plane.Shape, _ layer: LayerGeometry) -> Double {
+        guard let geometry = try? shape.geometry(of: layer) else { return 0 }
+        let tiling = Tiling(image: geometry)
+        switch samples {
+        case .narrow(let samples) where self == .deflate || self == .frameHuffman:
+            let perByte = self == .deflate ? (bits == 2 ? 4 : bits == 4 ? 2 : 1) : (bits <= 4 ? 2 : 1)
+            let rows = self == .deflate ? tiling.frameHeight * tiling.frameCount : 0
+            let streams = self == .deflate ? Double(tiling.frameCount) : 1
+            return huffmanBits(samples, perByte: perByte, rows: rows) + Self.overhead * streams
+        case .narrow(let samples): return Self.entropy(samples) + Self.overhead
+        // Deflate codes both bytes by one table: such planes are short.
+        case .wide(let samples): return 16 * Double(samples.count) + Self.overhead
+        }
+    }
+
+    private func huffmanBits(_ samples: [UInt8], perByte: Int, rows: Int) -> Double {
+        let length = blockLength * perByte
+        let blocks = ceilDivide(samples.count, length)
+        let stride = blocks > 32 ? 4 : 1
+        var bits = 0
+        var seen = 0
+        samples.withUnsafeBufferPointer { samples in
+            for block in Swift.stride(from: 0, to: blocks, by: stride) {
+                let range = block * length..<min((block + 1) * length, samples.count)
+                var counts = [Int](repeating: 0, count: 256)
+                Self.count(UnsafeBufferPointer(rebasing: samples[range]), perByte: perByte, &counts)
+                counts[0] += rows * range.count / samples.count
+                bits += self == .deflate ? HuffmanCode.deflateBits(counts) : HuffmanCode.frameBits(counts)
+                seen += range.count
+            }
+        }
+        return Double(bits) * Double(samples.count) / Double(max(seen, 1))
+    }
+
+    private static func count(_ samples: UnsafeBufferPointer<UInt8>, perByte: Int, _ counts: inout [Int]) {
+        counts.withUnsafeMutableBufferPointer { counts in
+            switch perByte {
+            case 2:
+                for i in 0..<samples.count / 2 {
+                    counts[Int(samples[2 &* i] &<< 4 | samples[2 &* i &+ 1] & 15)] &+= 1
+                }
+            case 4:
+                for i in 0..<samples.count / 4 {
+                    let high = samples[4 &* i] &<< 6 | samples[4 &* i &+ 1] &<< 4
+                    counts[Int(high | samples[4 &* i &+ 2] &<< 2 | samples[4 &* i &+ 3])] &+= 1
+                }
+            default:
+                for sample in samples { counts[Int(sample)] &+= 1 }
+            }
+        }
+    }
+
+    private static func entropy(_ samples: [UInt8]) -> Double {
+        var counts = [Int](repeating: 0, count: 256)
+        samples.withUnsafeBufferPointer { count($0, perByte: 1, &counts) }
+        return counts.reduce(0) { $1 == 0 ? $0 : $0 - Double($1) * log2(Double($1) / Double(samples.count)) }
+    }
+}
+
+extension TrellisLayer {
+    /// The planes that a codec codes in the fewest bits.
+    ///
+    /// - Parameters:
+    ///   - coder: how the codec codes.
+    ///   - depths: bits of a sample that the codec takes.
+    ///   - geometry: the layer.
+    /// - Returns: the planes, and the bits that all streams will take.
+    public func bestPlanes(
+        _ coder: PlaneCoder, depths: ClosedRange<Int>, _ geometry: LayerGeometry
+    ) -> (planes: [Plane], bits: Double) {
+        let needed = min(max(bitsWithoutOverflow, depths.lowerBound), depths.upperBound)
+        let candidates: [Int]
+        switch coder {
+        case .deflate: candidates = needed <= 2 ? [2, 4] : needed <= 4 ? [4] : [4, 8]
+        case .frameHuffman, .rice, .adaptive: candidates = [needed]
+        }
+        var best: (planes: [Plane], bits: Double)?
+        for bits in candidates {
+            for isSplit in isSplit ? [false, true] : [false] {
+                var planes = planes(bits: bits, isSplit: isSplit, isFolded: false)
+                func cost(_ planes: [Plane]) -> Double {
+                    planes.reduce(0) { $0 + coder.bits($1.samples, $1.bits, $1.shape, geometry) }
+                }
+                var bits = cost(planes)
+                if coder == .deflate, planes[0].shape == .channels {
+                    let folded = self.planes(bits: planes[0].bits, isSplit: false, isFolded: true)
+                    let foldedBits = cost(folded)
+                    if foldedBits < 0.997 * bits { (planes, bits) = (folded, foldedBits) }
+                }
+                if bits < best?.bits ?? .infinity { best = (planes, bits) }
+            }
+        }
+        return best
+            ?? (
+                planes(bits: min(max(bitsWithoutOverflow, 8), depths.upperBound), isSplit: false, isFolded: false),
+                .infinity
+            )
+    }
+}

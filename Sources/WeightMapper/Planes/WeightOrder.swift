@@ -1,0 +1,164 @@
+/// The order in which the weights of a layer become samples: channel by channel (output channels, gate rows, embedding rows), and
+/// weights of like scale together where that pays.
+///
+/// Each channel may have a class, and so may each place within the channels (an input, a place of a kernel). With classes of
+/// channels alone, whole channels follow each other by class within the matrix (gate, direction) that they belong to, so that pictures
+/// stay those of the layer. With classes of both, weights follow each other by the sum of both classes, then channel by channel. An
+/// entropy coder that adapts, as deflate does block by block, then spends less.
+public struct WeightOrder: Sendable {
+    /// Channels in memory.
+    public let channels: LayerGeometry.Channels
+    /// Number of weights.
+    public let count: Int
+    /// Classes of places, if any.
+    private let columnClasses: [UInt8]
+    private let channelClasses: [UInt8]
+    /// The channel that comes at each place.
+    private let sequence: [Int]
+    /// Runs of `channels.inner` neighbors that a channel has.
+    private let outer: Int
+
+    /// Weights of each channel, but for a folded layer's last.
+    static func channelLength(_ geometry: LayerGeometry) -> Int {
+        let channels = geometry.channels
+        return channels.count > 0 ? ceilDivide(geometry.count, channels.count * channels.inner) * channels.inner : 0
+    }
+
+    /// Whether classes can be given to a layer: a folded one's last row may be short.
+    static func canSort(_ geometry: LayerGeometry) -> Bool {
+        channelLength(geometry) * geometry.channels.count == geometry.count
+    }
+
+    /// The order of a layer's weights.
+    ///
+    /// - Parameters:
+    ///   - geometry: the layer.
+    ///   - classes: one for each channel; then, if weights are sorted by both, one for each place in a channel; or none.
+    /// - Throws: `MapperError.parameters` for another number of classes.
+    public init(_ geometry: LayerGeometry, classes: ArraySlice<UInt8> = []) throws(MapperError) {
+        channels = geometry.channels
+        count = geometry.count
+        let (channelCount, length) = (channels.count, Self.channelLength(geometry))
+        outer = length / max(channels.inner, 1)
+        let isSorted = !classes.isEmpty
+        guard !isSorted || Self.canSort(geometry) && [channelCount, channelCount + length].contains(classes.count)
+        else {
+            throw .parameters(
+                expected: "classes of \(channelCount) channels, or of \(length) places too", found: "\(classes.count)")
+        }
+        channelClasses = Array(classes.prefix(channelCount))
+        columnClasses = Array(classes.dropFirst(channelCount))
+        guard isSorted, columnClasses.isEmpty else {
+            sequence = Array(0..<channelCount)
+            return
+        }
+        let keys = channelClasses
+        let perMatrix = geometry.channelsPerMatrix
+        sequence = (0..<channelCount).sorted {
+            ($0 / perMatrix, keys[$0], $0) < ($1 / perMatrix, keys[$1], $1)
+        }
+    }
+
+    /// Whether the order is that of memory.
+    public var isMemoryOrder: Bool {
+        columnClasses.isEmpty && outer <= 1 && sequence.elementsEqual(0..<sequence.count)
+    }
+
+    /// Whether pictures of the layer still show its rows and columns.
+    public var keepsPictures: Bool { columnClasses.isEmpty }
+
+    /// A weight, or the first of a run of neighbors.
+    struct Place {
+        /// Its number in this order.
+        let number: Int
+        /// Its offset in memory.
+        let offset: Int
+        /// Its channel, and its place within the channel.
+        let channel, column: Int
+    }
+
+    /// Calls `body` with runs of weights that are neighbors in memory, in their channel, and in this order.
+    @inline(__always)
+    func forEachRun(_ body: (_ first: Place, _ length: Int) -> Void) {
+        guard columnClasses.isEmpty else { return forEachSorted { body($0, 1) } }
+        var number = 0
+        for channel in sequence {
+            for block in 0..<outer where number < count {
+                let length = min(channels.inner, count - number)
+                let offset = (block * channels.count + channel) * channels.inner
+                body(
+                    Place(number: number, offset: offset, channel: channel, column: block * channels.inner), length)
+                number += length
+            }
+        }
+    }
+
+    /// Where the weights of each sum of classes begin.
+    private var starts: [Int] {
+        var rows = [Int](repeating: 0, count: 256)
+        var columns = rows
+        for value in channelClasses { rows[Int(value)] += 1 }
+        for value in columnClasses { columns[Int(value)] += 1 }
+        var starts = [Int](repeating: 0, count: 512)
+        for (row, many) in rows.enumerated() where many > 0 {
+            for (column, times) in columns.enumerated() where times > 0 { starts[row + column] += many * times }
+        }
+        var sum = 0
+        for place in starts.indices {
+            (starts[place], sum) = (sum, sum + starts[place])
+        }
+        return starts
+    }
+
+    /// Calls `body` with each weight, channel by channel, where both have classes.
+    @inline(__always)
+    private func forEachSorted(_ body: (Place) -> Void) {
+        var next = starts
+        next.withUnsafeMutableBufferPointer { next in
+            columnClasses.withUnsafeBufferPointer { columns in
+                for channel in 0..<channels.count {
+                    let row = Int(channelClasses[channel])
+                    for block in 0..<outer {
+                        let offset = (block &* channels.count &+ channel) &* channels.inner
+                        let first = block &* channels.inner
+                        for i in 0..<channels.inner {
+                            let value = row &+ Int(columns[first &+ i])
+                            let number = next[value]
+                            next[value] = number &+ 1
+                            body(Place(number: number, offset: offset &+ i, channel: channel, column: first &+ i))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+extension LayerGeometry {
+    /// Axes of the channels; `nil` where they are not neighbors in memory or none exists.
+    private var channelAxes: ClosedRange<Int>? {
+        guard let first = axes.firstIndex(where: \.role.isChannel), let last = axes.lastIndex(where: \.role.isChannel),
+            axes[first...last].allSatisfy(\.role.isChannel)
+        else { return nil }
+        return first...last
+    }
+
+    /// The layer as it would lie in memory channel by channel, in the order of its channels.
+    var channelsFirst: LayerGeometry {
+        guard let chosen = channelAxes, chosen.lowerBound > 0 else { return self }
+        let reordered = axes[chosen] + axes[..<chosen.lowerBound] + axes[(chosen.upperBound + 1)...]
+        // The product of the counts is the same.
+        do { return try LayerGeometry(kind: kind, axes: Array(reordered), count: count) } catch {
+            preconditionFailure("\(error)")
+        }
+    }
+
+    /// Channels that follow each other within one matrix.
+    fileprivate var channelsPerMatrix: Int {
+        guard let chosen = channelAxes, let inside = axes[chosen].firstIndex(where: { !$0.role.isPicture }),
+            axes[inside...chosen.upperBound].allSatisfy({ !$0.role.isPicture })
+            // Axes of pictures after others would mix matrices: then the order stays.
+        else { return 1 }
+        return axes[inside...chosen.upperBound].reduce(1) { $0 * $1.count }
+    }
+}

@@ -1,0 +1,160 @@
+/// What gives the planes of a trellis quantizer back as weights: the step, the trellis, and the classes by which weights are
+/// sorted.
+///
+/// A weight is (2 * (k + c) + u) * step, with k from the planes, c its center and u the union of the trellis's state; the arithmetic is binary64 with one
+/// rounding to the weight's type. Weights follow each other as `WeightOrder` says; after every `runLength` weights the state is 0.
+public struct TrellisCodebook: Sendable {
+    /// Half the distance between neighboring points of one union, in the weights' unit; a binary32 number.
+    public let step: Float
+    /// The trellis.
+    public let trellis: Trellis
+    /// The classes by which weights are sorted (`WeightOrder`): of channels, then perhaps of places within them; or none.
+    public let classes: [UInt8]
+    /// By what weights are sorted; `nil` for channel by channel, as they are.
+    public let sorting: Sorting?
+    /// What weights lie around, in indices.
+    public let centers: WeightCenters
+
+    /// Weights after which the trellis begins anew.
+    public static let runLength = TrellisSearch.runLength
+
+    /// By what weights are sorted.
+    public enum Sorting: String, Sendable, Codable {
+        /// Whole channels, by their classes.
+        case channels
+        /// Weights, by the sum of the classes of channel and place.
+        case both
+    }
+
+    init(step: Float, trellis: Trellis, _ geometry: LayerGeometry, classes: [UInt8], centers: WeightCenters) {
+        self.step = step
+        self.trellis = trellis
+        self.classes = classes
+        self.centers = centers
+        sorting = classes.isEmpty ? nil : classes.count == geometry.channels.count ? .channels : .both
+    }
+
+    /// The bytes that a packed file stores: the step, the classes, the centers.
+    public var serialized: [UInt8] {
+        (0..<4).map { UInt8(truncatingIfNeeded: step.bitPattern >> (8 * $0)) } + classes
+            + centers.values.map { UInt8(bitPattern: $0) }
+    }
+
+    /// A codebook from a packed file.
+    ///
+    /// - Throws: `MapperError.parameters` when the bytes are not exactly those of such a codebook.
+    public init(
+        states: Int, sorting: Sorting?, centers axis: WeightCenters.Axis?, _ bytes: Span<UInt8>, geometry: LayerGeometry
+    ) throws(MapperError) {
+        guard let trellis = Trellis(states: states) else {
+            let known = Trellis.stateCounts.map(String.init).joined(separator: ", ")
+            throw .parameters(expected: "a trellis of \(known) states", found: "\(states)")
+        }
+        let length = WeightOrder.channelLength(geometry)
+        let classCount =
+            switch sorting {
+            case nil: 0
+            case .channels: geometry.channels.count
+            case .both: geometry.channels.count + length
+            }
+        let expected = 4 + classCount + WeightCenters.count(axis, geometry)
+        guard bytes.count == expected else {
+            throw .parameters(expected: "\(expected) bytes of step, classes and centers", found: "\(bytes.count)")
+        }
+        let step = Float(bitPattern: (0..<4).reduce(0) { $0 | UInt32(bytes[$1]) << UInt32(8 * $1) })
+        guard step.isFinite, step > 0 else { throw .parameters(expected: "a step above 0", found: "\(step)") }
+        self.step = step
+        self.trellis = trellis
+        self.sorting = sorting
+        classes = (4..<4 + classCount).map { bytes[$0] }
+        centers = WeightCenters(axis: axis, values: (4 + classCount..<expected).map { Int8(bitPattern: bytes[$0]) })
+    }
+
+    /// The weights of a layer, in memory order.
+    ///
+    /// - Parameters:
+    ///   - planes: the indices (`TrellisPlanes`).
+    ///   - geometry: the layer.
+    ///   - weights: receives as many weights as the layer has.
+    /// - Throws: `MapperError.parameters` when the planes are not those of such a layer.
+    /// - Complexity: a table walk, one step for each weight whatever the number of states.
+    public func restore<Scalar: WeightScalar>(
+        _ planes: [Plane], _ geometry: LayerGeometry, into weights: UnsafeMutableBufferPointer<Scalar>
+    ) throws(MapperError) {
+        precondition(weights.count == geometry.count)
+        let order = try WeightOrder(geometry, classes: classes[...])
+        var indices = try TrellisPlanes.Reader(planes, count: geometry.count)
+        let transitions = trellis.transitions
+        let scale = Double(step)
+        var points = [Int32](repeating: 0, count: weights.count)
+        for start in stride(from: 0, to: weights.count, by: Self.runLength) {
+            try indices.walk(transitions, into: &points, start..<min(start + Self.runLength, weights.count))
+        }
+        try indices.finish()
+        place(points, order, scale, into: weights)
+    }
+
+    /// Whether weights follow each other in the planes as in memory, so that `forEachRun` can restore them piece by piece.
+    public func keepsMemoryOrder(_ geometry: LayerGeometry) -> Bool {
+        centers.axis == nil && ((try? WeightOrder(geometry, classes: classes[...]))?.isMemoryOrder ?? false)
+    }
+
+    /// Calls `body` with consecutive runs of the weights of a layer that keeps the order of memory.
+    ///
+    /// - Throws: `MapperError.parameters` when the planes are not those of such a layer, and what `body` throws.
+    public func forEachRun<Scalar: WeightScalar>(
+        _ planes: [Plane], _ geometry: LayerGeometry, as: Scalar.Type,
+        _ body: (UnsafeBufferPointer<Scalar>) throws -> Void
+    ) throws {
+        precondition(keepsMemoryOrder(geometry))
+        var indices = try TrellisPlanes.Reader(planes, count: geometry.count)
+        let transitions = trellis.transitions
+        let scale = Double(step)
+        // Runs stay in the cache.
+        var points = [Int32](repeating: 0, count: min(Self.runLength, geometry.count))
+        let weights = UnsafeMutableBufferPointer<Scalar>.allocate(capacity: points.count)
+        defer { weights.deallocate() }
+        for start in stride(from: 0, to: geometry.count, by: Self.runLength) {
+            let count = min(Self.runLength, geometry.count - start)
+            try indices.walk(transitions, into: &points, 0..<count)
+            Self.scale(points, by: scale, into: UnsafeMutableBufferPointer(rebasing: weights[..<count]))
+            try body(UnsafeBufferPointer(rebasing: weights[..<count]))
+        }
+        try indices.finish()
+    }
+
+    /// Points of the grid as weights.
+    @specialized(where Scalar == Float)
+    @specialized(where Scalar == Double)
+    private static func scale<Scalar: WeightScalar>(
+        _ points: [Int32], by scale: Double, into weights: UnsafeMutableBufferPointer<Scalar>
+    ) {
+        points.withUnsafeBufferPointer { points in
+            for i in weights.indices { weights[i] = Scalar(Double(points[i]) * scale) }
+        }
+    }
+
+    /// Puts points of the grid in their weights' places.
+    @specialized(where Scalar == Float)
+    @specialized(where Scalar == Double)
+    private func place<Scalar: WeightScalar>(
+        _ points: [Int32], _ order: WeightOrder, _ step: Double, into weights: UnsafeMutableBufferPointer<Scalar>
+    ) {
+        points.withUnsafeBufferPointer { points in
+            if centers.axis == nil {
+                order.forEachRun { first, length in
+                    for i in 0..<length {
+                        weights[first.offset &+ i] = Scalar(Double(points[first.number &+ i]) * step)
+                    }
+                }
+            } else {
+                order.forEachRun { first, length in
+                    for i in 0..<length {
+                        let center = centers.value(channel: first.channel, column: first.column &+ i)
+                        weights[first.offset &+ i] = Scalar(Double(points[first.number &+ i] &+ 2 &* center) * step)
+                    }
+                }
+            }
+        }
+    }
+}
