@@ -94,7 +94,7 @@ def main():
             rows += lossy(measurements, source, paths["f32"], programs)
         for path in paths.values():
             rows += lossless(measurements, path, programs)
-    results = Results(rows, ours.starting(measure.RUNS))
+    results = Results(rows, ours.starting())
     text = tables.document(results, versions())
     record = {
         "wcodec": version,

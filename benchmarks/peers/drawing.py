@@ -7,6 +7,7 @@ import sources
 STYLES = {
     "wcodec": dict(color="#c1121f", marker="o"),
     "wcodec, effort 9": dict(color="#780000", marker="s"),
+    "wcodec, effort 9, auto": dict(color="#3d0000", marker="D"),
     "wcodec, effort 9, video": dict(color="#e07a5f", marker="^"),
     "wcodec, effort 9, audio": dict(color="#f2a65a", marker="v"),
     "wcodec, uniform": dict(color="#e5989b", marker="."),

@@ -15,7 +15,6 @@ import wcodec
 
 HERE = pathlib.Path(__file__).resolve().parent
 FORMAT = 1  # of the kept results; another one makes them void
-RUNS = 3
 CLOSE = 0.05  # bits for each weight
 SMALL = 8e6  # weights; smaller models are measured at every setting of a peer
 BOUND = 20 * math.log10(2)  # dB of a bit in R(D), the least rate of Gaussian noise at an error (Shannon)
@@ -74,7 +73,7 @@ class Measurements:
         """What a peer does with a file at one setting."""
 
         def work():
-            command = [sys.executable, HERE / "worker.py", name, path, str(setting), str(RUNS)]
+            command = [sys.executable, HERE / "worker.py", name, path, str(setting)]
             result = subprocess.run(command, stdout=subprocess.PIPE, text=True, preexec_fn=ours.alone)
             if result.returncode != 0:
                 sys.exit(f"{path}: {name}: exit status {result.returncode}")
@@ -85,7 +84,7 @@ class Measurements:
     def of_ours(self, name, variant, path, point):
         """What wcodec does with a file when it is asked for so many bits."""
         key = [variant.options, variant.target, self.hash(pathlib.Path(wcodec.PROGRAM))]
-        return self.kept(path, name, key, point, lambda: ours.measure(variant, path, point, RUNS))
+        return self.kept(path, name, key, point, lambda: ours.measure(variant, path, point))
 
     def near(self, name, path, bits, deviation):
         """What a lossy peer does at the setting that comes closest to a number of bits for each weight."""

@@ -21,7 +21,8 @@ BARS = (2.1, 2.75, 3.8)  # those at which there are bars for Gaussian noise
 
 
 def trellis(media, *options):
-    points = POINTS if media == "image" else ()
+    """Points on models for image and auto, on Gaussian noise for all."""
+    points = POINTS if media in ("image", "auto") else ()
     return Variant(["--as", media, "--quantizer", "trellis", *options], "--target-bpw", points, BARS)
 
 
@@ -29,6 +30,7 @@ FULL = ["--effort", "9"]
 LOSSY = {
     "wcodec": trellis("image"),
     "wcodec, effort 9": trellis("image", *FULL),
+    "wcodec, effort 9, auto": trellis("auto", *FULL),
     "wcodec, effort 9, video": trellis("video", *FULL),
     "wcodec, effort 9, audio": trellis("audio", *FULL),
     "wcodec, uniform": Variant(["--as", "image", "--range", "layer"], "--bits", (3, 4, 5), (3, 4, 5, 8)),
@@ -65,27 +67,27 @@ def run(*arguments):
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
-def best(runs, *arguments):
-    """Least processor time and memory of some runs of one command; of one run if it is long."""
+def best(*arguments):
+    """Least processor time in seconds of some runs of one command, and its memory in bytes."""
     results = [run(*arguments)]
-    while len(results) < runs and results[0][0] < worker.LONG:
+    while not worker.is_enough([seconds for seconds, _ in results]):
         results.append(run(*arguments))
     return min(results)
 
 
-def starting(runs):
+def starting():
     """Processor time in seconds that the program takes to start and to do nothing."""
-    return best(runs, "--version")[0]
+    return best("--version")[0]
 
 
-def measure(variant, path, point, runs):
+def measure(variant, path, point):
     """Packs and unpacks a file, and compares."""
     arrays = tensors.read(path)
     target = [variant.target, point] if variant.target else []
     with tempfile.TemporaryDirectory(prefix="wcodec-rate-") as folder:
         packed, restored = pathlib.Path(folder) / "packed.wcz", pathlib.Path(folder) / "restored.safetensors"
-        encoding, encoder_memory = best(runs, "pack", path, "-o", packed, *variant.options, *target, *QUIETLY)
-        decoding, decoder_memory = best(runs, "unpack", packed, "-o", restored, *QUIETLY)
+        encoding, encoder_memory = best("pack", path, "-o", packed, *variant.options, *target, *QUIETLY)
+        decoding, decoder_memory = best("unpack", packed, "-o", restored, *QUIETLY)
         result = {
             "weights": sum(array.size for array in arrays.values()),
             "original": path.stat().st_size,

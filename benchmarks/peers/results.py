@@ -1,7 +1,6 @@
 """All that was measured, and finding one's way in it."""
 
 import measure
-import ours
 
 
 class Results:
@@ -35,6 +34,3 @@ class Results:
         """What each program made of a source without loss."""
         rows = [row for row in self.rows if "squared_error" not in row]
         return {row["program"]: row for row in rows if (row["source"], row["format"]) == (source, kind)}
-
-    def is_ours(self, program):
-        return program in ours.LOSSY or program in ours.LOSSLESS

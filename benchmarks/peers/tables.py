@@ -97,9 +97,9 @@ already, is packed without loss only.
 Relative L2 is norm(error) / norm(W) of all weights of the file, SNR the same in dB, R(D) = SNR / 6.0206 the least rate
 of any coder for Gaussian noise of one variance. Models are not that: they can lie below.
 
-Speeds are of the processor time of one thread, the best of three runs, or one run if it takes more than 5 s. wcodec is
-measured as a whole process that reads and writes files, the others by the calls of their libraries alone, which favors
-them. Memory is the peak of the whole process, Python's included.
+Speeds are of the processor time of one thread, user and system: the least of 3 to 25 runs, or of one if it takes more
+than 5 s. wcodec is measured as a whole process that reads and writes files and checks hashes, the others by the calls
+of their libraries alone, which favors them. Memory is the peak of the whole process, Python's included.
 
 `nncodec` is NNCodec as its own interface offers it, with dependent quantization. `nncodec, lambda` also weighs the bits
 in its trellis (lambda_scale 0.5), which takes fewer of them; only the function below that interface offers it.

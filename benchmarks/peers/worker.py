@@ -1,6 +1,6 @@
 """Measures one peer on one file at one setting, alone in its process: prints JSON.
 
-    worker.py PEER SOURCE.safetensors SETTING RUNS
+    worker.py PEER SOURCE.safetensors SETTING
 """
 
 import contextlib
@@ -17,7 +17,15 @@ import numpy as np  # noqa: E402
 import registry  # noqa: E402
 import tensors  # noqa: E402
 
+RUNS = 3  # at least
+ENOUGH = 1  # second; what is shorter is run more often, up to
+MOST = 25  # times
 LONG = 5  # seconds; what takes longer is run once
+
+
+def is_enough(times):
+    """Whether something has run often enough to trust the least of its times, in seconds."""
+    return times[0] > LONG or len(times) >= RUNS and (sum(times) > ENOUGH or len(times) >= MOST)
 
 
 def peak_memory(reset=False):
@@ -28,16 +36,14 @@ def peak_memory(reset=False):
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
-def timed(work, runs):
+def timed(work):
     """Result, least processor time in seconds and peak memory in bytes of some runs."""
     times = []
     peak_memory(reset=True)
-    for _ in range(runs):
+    while not times or not is_enough(times):
         start = time.process_time()
         result = work()
         times.append(time.process_time() - start)
-        if times[0] > LONG:
-            break
     return result, min(times), peak_memory()
 
 
@@ -51,14 +57,14 @@ def squared_error(arrays, restored):
     return float(error), float(energy)
 
 
-def measure(peer, path, setting, runs):
+def measure(peer, path, setting):
     arrays = tensors.read(path)
     if peer.is_lossy:
-        packed, encoding, encoder_memory = timed(lambda: peer.encode(arrays, setting), runs)
+        packed, encoding, encoder_memory = timed(lambda: peer.encode(arrays, setting))
     else:
         file = lossless.File(path, arrays)
-        packed, encoding, encoder_memory = timed(lambda: peer.encode(file), runs)
-    restored, decoding, decoder_memory = timed(lambda: peer.decode(packed), runs)
+        packed, encoding, encoder_memory = timed(lambda: peer.encode(file))
+    restored, decoding, decoder_memory = timed(lambda: peer.decode(packed))
     result = {
         "weights": sum(array.size for array in arrays.values()),
         "original": path.stat().st_size,
@@ -76,9 +82,9 @@ def measure(peer, path, setting, runs):
 
 
 def main():
-    name, path, setting, runs = sys.argv[1:]
+    name, path, setting = sys.argv[1:]
     with contextlib.redirect_stdout(sys.stderr):
-        result = measure(registry.PEERS[name], pathlib.Path(path), float(setting), int(runs))
+        result = measure(registry.PEERS[name], pathlib.Path(path), float(setting))
     print(json.dumps(result))
 
 
