@@ -35,11 +35,16 @@ extension Packer {
             throw ArchiveError.layer(tensor: job.name, reason: error.description)
         }
         var best: (planes: [PlacedPlane], samples: [Plane.Samples], streams: [[[UInt8]]], size: Int)?
-        for codec in try codecs(for: quantized, job) {
+        let codecs = try codecs(for: quantized, job)
+        // Takes samples of 16 bits, which indices far from 0 need.
+        let wide = options.codec == nil ? [try CodecRegistry.codec("ffv1")] : []
+        for (number, codec) in (codecs + wide).enumerated() where number < codecs.count || best == nil {
+            let planes = quantized.planes(for: codec, job.geometry)
+            guard planes.allSatisfy({ codec.description.bitDepths.contains($0.bits) }) else { continue }
             var placed: [PlacedPlane] = []
             var samples: [Plane.Samples] = []
             var streams: [[[UInt8]]] = []
-            for plane in quantized.planes(for: codec, job.geometry) {
+            for plane in planes {
                 let place: PlacedPlane
                 do {
                     place = try PlacedPlane(
@@ -56,7 +61,11 @@ extension Packer {
             let size = streams.joined().reduce(0) { $0 + $1.count + 160 }
             if size < best?.size ?? .max { best = (placed, samples, streams, size) }
         }
-        guard let best else { throw ArchiveError.layer(tensor: job.name, reason: "expected a codec, found none") }
+        guard let best else {
+            let names = codecs.map(\.description.name).joined(separator: ", ")
+            throw ArchiveError.layer(
+                tensor: job.name, reason: "expected a codec for samples of up to 16 bits, found \(names)")
+        }
         var decoded: [Plane] = []
         for (index, plane) in best.planes.enumerated() {
             decoded.append(try plane.decode { best.streams[index][$0] })

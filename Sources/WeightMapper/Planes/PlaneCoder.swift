@@ -96,16 +96,19 @@ extension TrellisLayer {
     ///   - coder: how the codec codes.
     ///   - depths: bits of a sample that the codec takes.
     ///   - geometry: the layer.
-    /// - Returns: the planes, and the bits that all streams will take.
+    /// - Returns: the planes, and the bits that all streams will take. Where samples of such depths would be drowned by those
+    ///   that say how far indices are beyond them, the planes have more bits.
     public func bestPlanes(
         _ coder: PlaneCoder, depths: ClosedRange<Int>, _ geometry: LayerGeometry
     ) -> (planes: [Plane], bits: Double) {
         let needed = min(max(bitsWithoutOverflow, depths.lowerBound), depths.upperBound)
-        let candidates: [Int]
+        var candidates: [Int]
         switch coder {
-        case .deflate: candidates = needed <= 2 ? [2, 4] : needed <= 4 ? [4] : [4, 8]
+        case .deflate: candidates = needed <= 2 ? [2, 4] : needed <= 4 ? [4] : needed <= 8 ? [4, 8] : [4, 8, needed]
         case .frameHuffman, .rice, .adaptive: candidates = [needed]
         }
+        candidates.removeAll { sampleCount(bits: $0) > Self.mostSamples * count }
+        if candidates.isEmpty { candidates = [bitsWithoutOverflow] }
         var best: (planes: [Plane], bits: Double)?
         for bits in candidates {
             for isSplit in isSplit ? [false, true] : [false] {

@@ -46,6 +46,22 @@ public struct TrellisLayer: Sendable {
         return (2...16).first { -low <= 1 << ($0 - 1) && high < 1 << ($0 - 1) } ?? 16
     }
 
+    /// Samples for each weight beyond which wider ones are taken.
+    static let mostSamples = 8
+
+    /// Samples of so many bits in all planes.
+    ///
+    /// - Complexity: linear in the number of weights.
+    func sampleCount(bits: Int) -> Int {
+        guard bits < bitsWithoutOverflow else { return count }
+        let middle = 1 << (bits - 1)
+        let last = 2 * middle - 1
+        return indices.reduce(count) { sum, k in
+            let sample = Int(k) + middle
+            return sample <= 0 ? sum + 1 - sample / last : sample >= last ? sum + 1 + (sample - last) / last : sum
+        }
+    }
+
     /// The indices as planes.
     ///
     /// - Parameters:

@@ -63,8 +63,9 @@ public struct TrellisQuantizer: Sendable {
             largest = max(largest, weight.magnitude)
         }
         let step = max(step, largest / Float(2 * Self.largestIndex), .leastNormalMagnitude)
-        // A way may lead past a weight by less than five steps: those that near the limit move as far towards 0.
-        let bound = max(Float(min(limit, Double(Float.greatestFiniteMagnitude))) - 5 * step, 0)
+        // A way may lead past a weight by less than five steps, rounding by one: those near the limit move as far towards 0.
+        let margin: Float = trellis.states == 1 && lambda == 0 ? 1.01 : 5
+        let bound = max(Float(min(limit, Double(Float.greatestFiniteMagnitude))) - margin * step, 0)
         let weights = largest <= bound ? weights : weights.map { min(max($0, -bound), bound) }
         let plain = try WeightOrder(geometry)
         var positions = WeightCenters.none.arrange(weights, plain, scale: 1 / step)
