@@ -57,6 +57,8 @@ def open_container(path):
         info = archive.getinfo(name)
         kinds = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) if may_be_deflated else (zipfile.ZIP_STORED,)
         check(info.compress_type in kinds, f"{name}: expected a stored entry")
+        # Deflate codes at most 1032 bytes in one: a reader of more would be at a forger's mercy.
+        check(info.file_size // 1032 <= info.compress_size, f"{name}: {info.file_size} bytes")
         return archive.read(info)
 
     return entry
@@ -242,14 +244,22 @@ def read_ranges(encoding, data, channels):
     return lows, highs
 
 
-def channel_layout(axes, count, by_channel):
-    """Number of channels, and of weights that follow each other within one (7.1)."""
-    counts = [size for _, size in axes]
+def channel_axes(axes):
+    """Where the axes that make the channels begin and end; the same place without any (7.1)."""
     is_channel = [role in CHANNEL for role, _ in axes]
-    if by_channel and True in is_channel:
+    if True in is_channel:
         first, last = is_channel.index(True), len(is_channel) - is_channel[::-1].index(True)
         if all(is_channel[first:last]):
-            return math.prod(counts[first:last]), math.prod(counts[last:])
+            return first, last
+    return 0, 0
+
+
+def channel_layout(axes, count, by_channel):
+    """Number of channels, and of weights that follow each other within one (7.1)."""
+    first, last = channel_axes(axes)
+    if by_channel and first < last:
+        counts = [size for _, size in axes]
+        return math.prod(counts[first:last]), math.prod(counts[last:])
     return 1, count
 
 
@@ -295,6 +305,85 @@ def restore_fixed_point(bins, axes, bits, quantizer, parameters):
         check(np.all(steps > 0) and np.all(np.isfinite(steps)), "impossible scales")
     check(len(steps) == -(-most // block) * channels, "another number of precisions")
     return (bins.astype(np.float64) - (1 << bits - 1)) * steps[place // block * channels + channel]
+
+
+# Polynomials of the trellises by number of states (7.5.3).
+TRELLISES = {1: (0, 0), 4: (0o5, 0o2), 8: (0o13, 0o4), 16: (0o23, 0o4), 32: (0o45, 0o10)}
+TRELLISES |= {64: (0o103, 0o24), 128: (0o235, 0o126), 256: (0o515, 0o362)}
+
+
+def walk_trellis(planes, bits, count, states):
+    """Points of the grid, 2k + u, of all weights in the order of their indices (7.5.2, 7.5.3)."""
+    check(states in TRELLISES, f"{states} states")
+    h0, h1 = TRELLISES[states]
+    following = [s >> 1 ^ (s & 1) * (h0 >> 1) ^ parity * (h1 >> 1) for s in range(states) for parity in (0, 1)]
+    first, total = len(planes[0]), sum(map(len, planes))
+    check(2 <= bits <= 16 and total >= count, "planes of too few samples")
+    check(len(planes) == 1 or len(planes) == 2 and first <= count, "other planes than those of a trellis")
+    is_split, has_digits = first < count, total > count
+    samples = np.concatenate(planes).tolist()
+    middle, top = 1 << bits - 1, (1 << bits) - 1
+    places, ends, digits = [0, first], [min(first, count), count], count
+    points, state = [], 0
+    for i in range(count):
+        if i % 65536 == 0:
+            state = 0
+        union = state & 1
+        plane = union if is_split else 0
+        check(places[plane] < ends[plane], "a plane that ends early")
+        sample = samples[places[plane]]
+        places[plane] += 1
+        k = sample - middle
+        if has_digits and sample in (0, top):
+            digit = top
+            while digit == top:
+                check(digits < total, "digits that end early")
+                digit = samples[digits]
+                digits += 1
+                k += digit if sample else -digit
+        points.append(2 * k + union)
+        state = following[2 * state + (k & 1)]
+    is_whole = places[0] == ends[0] and (not is_split or places[1] == ends[1])
+    check(is_whole and digits == total, "samples that are left")
+    return np.array(points, np.int64)
+
+
+def restore_trellis(planes, bits, axes, count, quantizer, parameters):
+    """Weights of the quantizer trellis (7.5)."""
+    channels, inner = channel_layout(axes, count, True)
+    length = -(-count // (inner * channels)) * inner
+    offset = np.arange(count)
+    channel, place = offset // inner % channels, offset // (inner * channels) * inner + offset % inner
+
+    sorting, centering = quantizer.get("sorted"), quantizer.get("centers")
+    check(sorting in (None, "channels", "both"), f"sorted by {sorting}")
+    check(centering in (None, "channels", "places"), f"centers of {centering}")
+    check(not sorting or channels * length == count, "a layer that cannot be sorted")
+    sizes = [4, channels if sorting else 0, length if sorting == "both" else 0]
+    sizes.append({None: 0, "channels": channels, "places": length}[centering])
+    check(len(parameters) == sum(sizes), "parameters of another size")
+    step, *classes, centers = (parameters[sum(sizes[:i]) : sum(sizes[: i + 1])] for i in range(4))
+    step = float(np.frombuffer(step, "<f4")[0])
+    check(0 < step < math.inf, f"a step of {step}")
+    by_channel, by_place = (np.frombuffer(values, np.uint8).astype(int) for values in classes)
+
+    # The last key comes first.
+    keys = [place, channel]
+    if sorting == "channels":
+        first, last = channel_axes(axes)
+        while first < last and axes[first][0] in PICTURE:
+            first += 1
+        is_mixed = any(role in PICTURE for role, _ in axes[first:last])
+        per_matrix = 1 if is_mixed else math.prod(size for _, size in axes[first:last])
+        keys += [by_channel[channel], channel // per_matrix]
+    elif sorting == "both":
+        keys.append(by_channel[channel] + by_place[place])
+    points = np.empty(count, np.int64)
+    points[np.lexsort(keys)] = walk_trellis(planes, bits, count, quantizer["states"])
+    if centering:
+        values = np.frombuffer(centers, np.int8).astype(int)
+        points += 2 * values[channel if centering == "channels" else place]
+    return points * step
 
 
 # Bits of a type's numbers and of their mantissas (7.6).
@@ -448,37 +537,51 @@ def store(weights, dtype):
     return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype("<u2").tobytes()
 
 
-def strip_axes(count):
-    """Axes of a strip of so many samples (7.6)."""
-    check(count > 0, "an empty strip")
+def plane_axes(plane, axes):
+    """The axes by which a plane's samples are placed (6.5)."""
+    shape, count = plane["shape"], plane.get("count")
+    if shape == "channels":
+        first, last = channel_axes(axes)
+        return axes[first:last] + axes[:first] + axes[last:]
+    if shape == "layer":
+        return axes
+    check(shape in ("run", "strip") and count > 0, f"a plane of shape {shape} and {count} samples")
     height = -(-count // 8192)
-    return [["output", height], ["input", -(-count // height)]]
+    width = -(-count // height) if shape == "strip" else math.isqrt(count - 1) + 1
+    return [["output", -(-count // width)], ["input", width]]
+
+
+def read_plane(plane, axes, count, streams, entry):
+    """The samples of a plane of a layer of `count` weights."""
+    used = streams[plane["stream"] : plane["stream"] + plane["streams"]]
+    check(all(stream["bits"] == plane["bits"] for stream in used), "a plane of other bits than its streams")
+    codec = re.split("[:,]", used[0]["codec"])[0]
+    medium = "image" if codec in ("png", "jxl") else "video" if codec in VIDEO else "audio"
+    frames = [frame for stream in used for frame in read_stream(entry(stream["entry"]), stream)]
+    layout = {"axes": plane_axes(plane, axes), "block": plane.get("block")}
+    return read_layer(layout, plane.get("count", count), medium, frames)
 
 
 def restore_planes(tensor, streams, entry, parameters, base):
     """The bytes of a tensor of version 3; `base` gives those of what it was packed against."""
     packed, count = tensor["packed"], math.prod(tensor["shape"])
-    quantizer, axes = packed["quantizer"], packed["axes"]
-    planes = []
-    for plane in packed["planes"]:
-        used = streams[plane["stream"] : plane["stream"] + plane["streams"]]
-        codec = re.split("[:,]", used[0]["codec"])[0]
-        medium = "image" if codec == "png" else "video" if codec in VIDEO else "audio"
-        frames = [frame for stream in used for frame in read_stream(entry(stream["entry"]), stream)]
-        check(all(stream["bits"] == plane["bits"] for stream in used), "a plane of other bits than its streams")
-        check(plane["shape"] in ("layer", "strip"), f"unknown shape {plane['shape']}")
-        samples = plane["count"] if plane["shape"] == "strip" else count
-        layout = {"axes": strip_axes(samples) if plane["shape"] == "strip" else axes, "block": plane.get("block")}
-        planes.append((plane["bits"], read_layer(layout, samples, medium, frames)))
-    check(len(planes) == 1, f"{len(planes)} planes of a quantizer {quantizer['name']}")
-    bits, bins = planes[0]
-    if quantizer["name"] in ("exact", "delta"):
-        return restore_exactly(bins, tensor["dtype"], count, quantizer, parameters, base(tensor, quantizer))
-    if quantizer["name"] == "uniform":
-        weights = restore_uniform(bins, axes, bits, quantizer["ranges"], quantizer, parameters)
+    quantizer, axes, planes = packed["quantizer"], packed["axes"], packed["planes"]
+    name, bits, shapes = quantizer["name"], planes[0]["bits"], [plane["shape"] for plane in planes]
+    check(all(plane["bits"] == bits for plane in planes), "planes of different bits")
+    samples = [read_plane(plane, axes, count, streams, entry) for plane in planes]
+    if name == "trellis":
+        check(set(shapes) <= {"channels", "run"}, f"planes of shapes {shapes}")
+        weights = restore_trellis(samples, bits, axes, count, quantizer, parameters)
+        return store(weights, tensor["dtype"])
+    if name in ("exact", "delta"):
+        check(shapes == ["strip"] and bits == 8, f"planes of shapes {shapes}")
+        return restore_exactly(samples[0], tensor["dtype"], count, quantizer, parameters, base(tensor, quantizer))
+    check(shapes == ["layer"], f"planes of shapes {shapes}")
+    if name == "uniform":
+        weights = restore_uniform(samples[0], axes, bits, quantizer["ranges"], quantizer, parameters)
     else:
-        check(quantizer["name"] in ("fixed", "scaled"), f"unknown quantizer {quantizer['name']}")
-        weights = restore_fixed_point(bins, axes, bits, quantizer, parameters)
+        check(name in ("fixed", "scaled"), f"unknown quantizer {name}")
+        weights = restore_fixed_point(samples[0], axes, bits, quantizer, parameters)
     return store(weights, tensor["dtype"])
 
 
@@ -586,7 +689,14 @@ def restore(path, base_tensors=None):
         return data
 
     packed_tensors = [tensor for tensor in tensors if "packed" in tensor]
-    if not has_planes:
+    if has_planes:
+        # Sorted only to be checked: a tensor's base is restored before it.
+        lists = sorted((tensor["packed"]["planes"] for tensor in packed_tensors), key=lambda planes: planes[0]["stream"])
+        starts = [(plane["stream"], plane["streams"]) for planes in lists for plane in planes]
+        ends = [0] + [start + streams for start, streams in starts]
+        is_filled = [start for start, _ in starts] == ends[:-1] and ends[-1] == len(manifest["streams"])
+        check(is_filled and all(streams > 0 for _, streams in starts), "streams that planes do not fill in order")
+    else:
         packed_tensors.sort(key=lambda tensor: (tensor["packed"]["stream"], tensor["packed"]["frame"]))
     for tensor in packed_tensors:
         packed, streams = tensor["packed"], manifest["streams"]

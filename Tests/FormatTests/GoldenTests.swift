@@ -90,6 +90,6 @@ import WeightArchive
     @Test func theyAreSmall() throws {
         let names = try Array(Self.expected().restored.keys) + Array(Self.expected().refused.keys)
         let total = try names.reduce(0) { try $0 + Data(contentsOf: Self.folder.appending(path: $1)).count }
-        #expect(total < 64 << 10)
+        #expect(total < 128 << 10)
     }
 }

@@ -120,9 +120,9 @@ private struct ZipArchive: ~Copyable, @unchecked Sendable {
 
     func read(_ name: String, _ path: String) throws(ArchiveError) -> [UInt8] {
         guard let (_, size, isDeflated) = try find(name, path) else { throw missing(name, path) }
-        var bytes: [UInt8] = []
+        guard isDeflated else { return try readStored(name, size, path) }
         // What a compressed entry claims is not taken on trust: it grows as it is read.
-        bytes.reserveCapacity(isDeflated ? min(size, 1 << 24) : size)
+        var bytes: [UInt8] = []
         do {
             try forEachPiece(of: name, path) { bytes.append(contentsOf: $0) }
         } catch let error as ArchiveError {
@@ -130,6 +130,24 @@ private struct ZipArchive: ~Copyable, @unchecked Sendable {
         } catch {
             throw .io(path: path, reason: "\(error)")
         }
+        return bytes
+    }
+
+    /// The bytes of a stored entry, read straight to their place.
+    private func readStored(_ name: String, _ size: Int, _ path: String) throws(ArchiveError) -> [UInt8] {
+        guard let (index, _, _) = try find(name, path) else { throw missing(name, path) }
+        guard let file = zip_fopen_index(handle, index, 0) else { throw unreadable(name, path) }
+        defer { zip_fclose(file) }
+        let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, done in
+            while done < size {
+                let got = zip_fread(file, buffer.baseAddress.map { $0 + done }, UInt64(size - done))
+                guard got > 0 else { break }
+                done += Int(got)
+            }
+        }
+        // The end, where libzip compares the checksum.
+        var rest: UInt8 = 0
+        guard bytes.count == size, zip_fread(file, &rest, 1) == 0 else { throw unreadable(name, path) }
         return bytes
     }
 

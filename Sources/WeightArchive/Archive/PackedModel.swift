@@ -106,6 +106,11 @@ public struct PackedModel: Sendable {
     }
 
     /// The codebook of a packed layer of planes.
+    func codebook(_ layer: PlanedLayer) throws -> any LayerCodebook {
+        try codebook(layer, earlier: restoredBytes)
+    }
+
+    /// The codebook of a packed layer of planes.
     ///
     /// - Parameter earlier: gives the bytes of a tensor of this packed file, for a layer that was packed against it.
     private func codebook(_ layer: PlanedLayer, earlier: (Int) throws -> BaseBytes) throws -> any LayerCodebook {

@@ -16,17 +16,28 @@ struct ExactLayerCodebook: LayerCodebook {
     func restore(
         _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, into bytes: UnsafeMutableRawBufferPointer
     ) throws(MapperError) {
+        var position = 0
+        try restore(planes) { piece in
+            UnsafeMutableRawBufferPointer(rebasing: bytes[position..<position + piece.count]).copyMemory(from: piece)
+            position += piece.count
+        }
+    }
+
+    /// Calls `body` with consecutive bytes of the tensor.
+    func forEachPiece(_ planes: [Plane], _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        var failure: (any Error)?
+        try restore(planes) { piece in
+            guard failure == nil else { return }
+            do { try body(piece) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
+    private func restore(_ planes: [Plane], _ body: (UnsafeRawBufferPointer) -> Void) throws(MapperError) {
         guard planes.count == 1, case .narrow(let run) = planes[0].samples else {
             throw .parameters(expected: "one plane of bytes", found: "\(planes.count) planes")
         }
-        var position = 0
-        try run.withUnsafeBufferPointer { run throws(MapperError) in
-            try codebook.restore(run) { piece in
-                UnsafeMutableRawBufferPointer(rebasing: bytes[position..<position + piece.count])
-                    .copyMemory(from: piece)
-                position += piece.count
-            }
-        }
+        try run.withUnsafeBufferPointer { run throws(MapperError) in try codebook.restore(run, body) }
     }
 }
 

@@ -27,6 +27,7 @@ extension LayerCodebook {
         if let trellis = self as? TrellisCodebook, trellis.keepsMemoryOrder(layer) {
             return try trellis.forEachPiece(planes, layer, dtype, body)
         }
+        if let exact = self as? ExactLayerCodebook { return try exact.forEachPiece(planes, body) }
         let bytes = UnsafeMutableRawBufferPointer.allocate(
             byteCount: layer.count * (dtype.bitWidth ?? 0) / 8, alignment: 16)
         defer { bytes.deallocate() }

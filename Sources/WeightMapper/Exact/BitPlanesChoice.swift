@@ -176,8 +176,10 @@ struct HighCounts {
         return (Int(bits) + Int(weight * Double(fold * sampleCount)) + scaleCost, UInt16(base))
     }
 
-    /// The most frequent high part, where symbols reach nearly all others from it: pictures then are 0 most often, as are the bytes
-    /// that PNG puts before rows. Else what most others are reached from.
+    /// The high part from which symbols are counted.
+    ///
+    /// It is the most frequent one where nearly all others are reached from it: the commonest sample is then 0, as is the byte that
+    /// PNG puts before each row, and that byte costs little. Else it is what most others are reached from.
     private static func base(_ counts: [Int]) -> Int {
         func reached(_ base: Int) -> Int {
             counts[max(base - BitPlanes.reach, 0)..<min(base + BitPlanes.reach, counts.count)].reduce(0, +)

@@ -13,7 +13,7 @@ enum TrellisPlanes {
 
     /// Reads indices back, in order, and walks the trellis by them.
     struct Reader {
-        /// All planes' samples. Some zeros follow, so that a run may be walked before it is known to be there.
+        /// All planes' samples, with some zeros after two of them: a run may be walked before it is known to be there.
         private let samples: Plane.Samples
         private let isSplit: Bool
         private let bits: Int

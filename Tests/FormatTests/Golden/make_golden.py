@@ -40,12 +40,28 @@ CASES = {
     "v3/exact-image": ["fc|half|double", "--lossless"],
     "v3/exact-video": ["conv|half", "--lossless", "--as", "video"],
     "v3/exact-audio": ["gru|double", "--lossless", "--as", "audio"],
+    "v3/trellis-8-image": ["conv|double|gru", "--quantizer", "trellis:states=8", "--bits", "4"],
+    "v3/trellis-64-split": ["split", "--quantizer", "trellis:states=64", "--min-snr", "2"],
+    "v3/trellis-256": ["outlier", "--quantizer", "trellis:states=256", "--bits", "3"],
+    "v3/trellis-sorted-channels": ["lstm", "--quantizer", "trellis", "--bits", "2"],
+    "v3/trellis-sorted-both": ["sorted", "--quantizer", "trellis", "--target-bpw", "4"],
+    "v3/trellis-centers": ["rows", "--quantizer", "trellis", "--target-bpw", "1.5"],
+    "v3/trellis-video": ["conv|half", "--as", "video", "--codec", "utvideo:pack=2", "--bits", "3", "--quantizer", "trellis"],
+    "v3/trellis-audio": ["fc|gru", "--as", "audio", "--codec", "flac:pack=2", "--bits", "3", "--quantizer", "trellis"],
+    "v3/trellis-1-scalar": ["fc|half|double", "--max-error", "0.25"],
+    "v3/trellis-auto": ["conv|outlier", "--as", "auto", "--min-snr", "12"],
+    "v3/uniform-auto": ["conv|spread", "--as", "auto", "--bits", "4"],
 }
 
 
 def write_model(path, pattern):
     """Writes a bias, which is kept, and the tensors that are to be packed."""
     random = np.random.default_rng(1)
+
+    def spread(count):
+        """Scales of rows that differ by orders of magnitude."""
+        return np.exp(1.5 * random.normal(size=(count, 1)))
+
     tensors = {
         "conv.weight": random.normal(size=(4, 3, 3, 2)).astype("<f4"),
         "fc.weight": random.normal(size=(3, 5)).astype("<f4"),
@@ -54,6 +70,12 @@ def write_model(path, pattern):
         "gru.weight_ih_l0": random.normal(size=(6, 3)).astype("<f4"),
         "gru.weight_hh_l0": random.normal(size=(6, 2)).astype("<f4"),
         "bias": random.normal(size=3).astype("<f4"),
+        "spread.weight": random.normal(size=(64, 80)).astype("<f4"),
+        "outlier.weight": (random.normal(size=(30, 20)) * np.where(random.random((30, 20)) < 0.02, 30, 1)).astype("<f4"),
+        "lstm.weight_ih_l0": (spread(64) * random.normal(size=(128, 40)).reshape(2, 64, 40)).reshape(128, 40).astype("<f4"),
+        "sorted.weight": (spread(64) * (random.normal(size=(64, 72)) + 20 * random.normal(size=72))).astype("<f4"),
+        "split.weight": random.normal(size=(160, 120)).astype("<f2"),
+        "rows.weight": (random.normal(size=(64, 72)) + 30 * random.normal(size=(64, 1))).astype("<f4"),
     }
     tensors = {name: tensor for name, tensor in tensors.items() if re.search(f"{pattern}|bias", name)}
     names = {"<f4": "F32", "<f2": "F16", "<f8": "F64"}
