@@ -47,7 +47,7 @@ public struct TrellisLayer: Sendable {
     }
 
     /// Samples for each weight beyond which wider ones are taken.
-    static let mostSamples = 8
+    static let mostSamples = 2
 
     /// Samples of so many bits in all planes.
     ///
