@@ -54,8 +54,12 @@ CASES = {
 }
 
 
-def write_model(path, pattern):
-    """Writes a bias, which is kept, and the tensors that are to be packed."""
+# The same for series of two models, the second a little different.
+SERIES = {"v3/delta-series": ["fc|half|double", "--lossless"]}
+
+
+def write_model(path, pattern, step=0):
+    """Writes a bias, which is kept, and the tensors that are to be packed, moved by a step of training."""
     random = np.random.default_rng(1)
 
     def spread(count):
@@ -78,6 +82,7 @@ def write_model(path, pattern):
         "rows.weight": (random.normal(size=(64, 72)) + 30 * random.normal(size=(64, 1))).astype("<f4"),
     }
     tensors = {name: tensor for name, tensor in tensors.items() if re.search(f"{pattern}|bias", name)}
+    tensors = {name: (tensor * (1 + step)).astype(tensor.dtype) for name, tensor in tensors.items()}
     names = {"<f4": "F32", "<f2": "F16", "<f8": "F64"}
     header, data = {}, b""
     for name, tensor in tensors.items():
@@ -162,6 +167,21 @@ def main(wcodec):
                 keep(name, file.read())
             with open(restored, "rb") as file:
                 expected["restored"][name] = {"model.safetensors": xxhash.xxh3_128_hexdigest(file.read())}
+        for name, (include, *options) in SERIES.items():
+            name = f"{name}.wcz"
+            if name in expected["restored"]:
+                continue
+            models = [os.path.join(folder, f"step{step}.safetensors") for step in (1, 2)]
+            for step, path in enumerate(models):
+                write_model(path, include, 1e-4 * step)
+            subprocess.run([wcodec, "pack", *models, *options, "--include", include, "-q", "--force", "-o", packed], check=True)
+            with open(packed, "rb") as file:
+                keep(name, file.read())
+            hashes = {}
+            for path in models:
+                with open(path, "rb") as file:
+                    hashes[os.path.basename(path)] = xxhash.xxh3_128_hexdigest(file.read())
+            expected["restored"][name] = hashes
     for name, (data, part) in refused(os.path.join(HERE, "v1/image-3-mean.wcz")).items():
         keep(f"refused/{name}.wcz", data)
         expected["refused"][f"refused/{name}.wcz"] = part
