@@ -62,7 +62,8 @@ struct LayerSample: Sendable {
         // What each stream costs beside its samples does not grow with the layer.
         let overhead = min(PlaneCoder.overhead * Double(planes.count), bits)
         return (
-            (bits - overhead) * scale + 8 * Self.streamBytes * Double(planes.count) + 8 * Double(layer.codebook.serialized.count) * scale.squareRoot(),
+            (bits - overhead) * scale + 8 * Self.streamBytes * Double(planes.count) + 8
+                * Double(layer.codebook.serialized.count) * scale.squareRoot(),
             meter.meanSquaredError * Double(job.geometry.count)
         )
     }
