@@ -219,9 +219,12 @@ def read_layer(packed, count, medium, frames):
                         # The second condition: rows[y] + columns[x] may be a place although one of them is outside.
                         inside = (places < count) & (rows[:, None] < outside) & (columns < outside)
                         if track is None:
-                            bins[places[inside]] = next(frames)[inside]
+                            frame = next(frames, np.empty((0, 0)))
+                            check(frame.shape == inside.shape, f"a frame of {frame.shape}, expected {inside.shape}")
+                            bins[places[inside]] = frame[inside]
                         else:
                             taken = np.count_nonzero(inside)
+                            check(taken <= len(track), "a track that ends early")
                             bins[places[inside]], track = track[:taken], track[taken:]
     return bins
 
@@ -558,8 +561,9 @@ def read_plane(plane, axes, count, streams, entry):
     codec = re.split("[:,]", used[0]["codec"])[0]
     medium = "image" if codec in ("png", "jxl") else "video" if codec in VIDEO else "audio"
     frames = [frame for stream in used for frame in read_stream(entry(stream["entry"]), stream)]
-    layout = {"axes": plane_axes(plane, axes), "block": plane.get("block")}
-    return read_layer(layout, plane.get("count", count), medium, frames)
+    layout, samples = {"axes": plane_axes(plane, axes), "block": plane.get("block")}, plane.get("count", count)
+    check(samples <= sum(frame.size for frame in frames), f"a plane of {samples} samples in fewer")
+    return read_layer(layout, samples, medium, frames)
 
 
 def restore_planes(tensor, streams, entry, parameters, base):
@@ -660,7 +664,8 @@ def restore(path, base_tensors=None):
     if blob := manifest.get("parameters"):
         data = entry("parameters.png")
         check_hash(data, blob["hash"], "parameters.png")
-        parameters = read_png(data, {"entry": "parameters.png", "bits": 8})[0].astype(np.uint8).tobytes()
+        picture = read_png(data, {"entry": "parameters.png", "bits": 8})[0]
+        parameters = picture.astype(np.uint8).tobytes()[: blob["bytes"]]
     open_stream = (-1, [])
 
     def read_bins(tensor, packed):
@@ -691,7 +696,9 @@ def restore(path, base_tensors=None):
     packed_tensors = [tensor for tensor in tensors if "packed" in tensor]
     if has_planes:
         # Sorted only to be checked: a tensor's base is restored before it.
-        lists = sorted((tensor["packed"]["planes"] for tensor in packed_tensors), key=lambda planes: planes[0]["stream"])
+        lists = [tensor["packed"]["planes"] for tensor in packed_tensors]
+        check(all(lists), "a tensor without planes")
+        lists.sort(key=lambda planes: planes[0]["stream"])
         starts = [(plane["stream"], plane["streams"]) for planes in lists for plane in planes]
         ends = [0] + [start + streams for start, streams in starts]
         is_filled = [start for start, _ in starts] == ends[:-1] and ends[-1] == len(manifest["streams"])
@@ -701,6 +708,7 @@ def restore(path, base_tensors=None):
     for tensor in packed_tensors:
         packed, streams = tensor["packed"], manifest["streams"]
         start, length = packed["parameters"]
+        check(0 <= start <= start + length <= len(parameters), f"tensor {tensor['name']}: parameters elsewhere")
         own = parameters[start : start + length]
         if has_planes:
             first = packed["planes"][0]["stream"]

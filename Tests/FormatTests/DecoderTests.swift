@@ -10,9 +10,10 @@ import WeightMapper
 @Suite(.enabled(if: Python.hasModules, "needs the packages of docs/requirements.txt; ./test installs them"))
 struct DecoderTests {
     struct Case: CustomTestStringConvertible, Sendable {
-        /// Relative to the repository; `nil` for the example model.
+        /// Relative to the repository, or `scales`; `nil` for the example model.
         var model: String?
-        var medium: Medium
+        /// `nil` for the smallest.
+        var medium: Medium?
         var codec: String?
         var bits: Int?
         var range = RangeScope.channel
@@ -20,15 +21,28 @@ struct DecoderTests {
         var block: BlockShape?
         var packsAll = true
         var quantizer = QuantizerChoice.uniform
+        var goal: Goal?
+        /// Of a trellis.
+        var states: Int?
 
         var testDescription: String {
-            "\(model ?? "example") \(medium) \(codec ?? "default") \(bits ?? 0) \(range) \(reconstruction) \(block.map { "\($0)" } ?? "") \(quantizer)"
+            [
+                model ?? "example", medium?.rawValue ?? "auto", codec ?? "default",
+                "\(bits ?? 0) \(range) \(reconstruction)",
+                block.map { "\($0)" } ?? "", "\(quantizer)", goal.map { "\($0)" } ?? "",
+                states.map { "\($0) states" } ?? "",
+            ].joined(separator: " ")
         }
 
-        var options: PackOptions {
+        func options() throws -> PackOptions {
             var options = PackOptions()
-            options.medium = medium
+            options.medium = medium ?? .image
+            options.choosesMedium = medium == nil
             options.codec = codec
+            options.goal = goal
+            options.effort = try Effort(5, states: states)
+            // A trellis takes what binary32 holds.
+            options.exclude = quantizer == .trellis && model == nil ? ["huge"] : []
             options.bits = bits
             options.range = range
             options.reconstruction = reconstruction
@@ -68,6 +82,27 @@ struct DecoderTests {
         } + [Case(medium: medium, packsAll: false, quantizer: .exact)]
     }
 
+    /// The model of `ExampleModel.writeScales`.
+    private static let scales = "scales"
+
+    static let trellises: [Case] =
+        Medium.allCases.flatMap { medium in
+            [1, 3, 9].flatMap { bits in
+                [nil, scales].map { Case(model: $0, medium: medium, bits: bits, quantizer: .trellis) }
+            }
+        }
+        + [1, 4, 8, 16, 32, 64, 128, 256].map { Case(medium: .image, bits: 2, quantizer: .trellis, states: $0) }
+        + [Goal.bitsPerWeight(1.2), .signalToNoise(3), .maximumError(0.5)].flatMap { goal in
+            [.image, .video, nil].map { Case(model: scales, medium: $0, quantizer: .trellis, goal: goal) }
+        }
+        + [
+            Case(model: scales, medium: .image, codec: "jxl", quantizer: .trellis, goal: .signalToNoise(5), states: 64),
+            Case(model: scales, medium: .video, codec: "ffv1", quantizer: .trellis, goal: .signalToNoise(5)),
+            Case(model: scales, medium: .audio, codec: "wav", bits: 4, quantizer: .trellis),
+            Case(model: "samples/digits.safetensors", packsAll: false, quantizer: .trellis, goal: .bitsPerWeight(2)),
+        ]
+        + [2, 5, 12].map { Case(bits: $0) } + [Case(model: scales, bits: 3, reconstruction: .mean)]
+
     /// Standards fix what a decoder of lossy video gives; for lossy audio they allow rounding, see `docs/format.md`.
     static let codecs: [Case] = {
         let available = Set(CodecRegistry.all.filter { $0.unavailable == nil }.map(\.description.name))
@@ -100,19 +135,25 @@ struct DecoderTests {
             }
     }()
 
-    @Test(arguments: [depths, blocks, fixedPoint, exact, codecs, formats]) func pythonRestoresTheSameBytes(
+    @Test(arguments: [depths, blocks, fixedPoint, exact, trellises, codecs, formats]) func pythonRestoresTheSameBytes(
         _ cases: [Case]
     )
         async throws
     {
         let folder = try TemporaryFolder()
         try ExampleModel.write(to: folder["example.safetensors"])
+        try ExampleModel.writeScales(to: folder["scales.safetensors"])
         var files: [(packed: String, output: String)] = []
         for (index, test) in cases.enumerated() {
-            let path = test.model.map { Python.repository.appending(path: $0).path } ?? folder["example.safetensors"]
+            let path =
+                switch test.model {
+                case nil: folder["example.safetensors"]
+                case Self.scales: folder["scales.safetensors"]
+                case .some(let model): Python.repository.appending(path: model).path
+                }
             files.append((folder["\(index).wcz"], folder["\(index).python"]))
             do {
-                _ = try await Packer(try ModelFiles.open(path), test.options).pack(to: files[index].packed)
+                _ = try await Packer(try ModelFiles.open(path), test.options()).pack(to: files[index].packed)
                 try await Unpacker(PackedModel(files[index].packed)).unpack(
                     to: folder["\(index).swift"], threads: 2, force: false)
             } catch {

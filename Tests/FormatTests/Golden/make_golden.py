@@ -95,8 +95,8 @@ def write_model(path, pattern, step=0):
         file.write(struct.pack("<Q", len(text)) + text + data)
 
 
-def rewrite(source, manifest=None, entries=None, compression=zipfile.ZIP_STORED, remove=()):
-    """The packed file with changes that its own hash then covers."""
+def rewrite(source, manifest=None, entries=None, compression=zipfile.ZIP_STORED, remove=(), only=None):
+    """The packed file with changes that its own hash then covers; entries other than `only` are stored."""
     out = io.BytesIO()
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(out, "w") as new:
         for info in old.infolist():
@@ -106,7 +106,8 @@ def rewrite(source, manifest=None, entries=None, compression=zipfile.ZIP_STORED,
                 manifest(value)
                 data = json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
             if info.filename not in remove:
-                new.writestr(zipfile.ZipInfo(info.filename), data, compression)
+                method = compression if only in (None, info.filename) else zipfile.ZIP_STORED
+                new.writestr(zipfile.ZipInfo(info.filename), data, method)
         new.comment = b"wcodec 1 xxh3-128 " + b"0" * 32
     data = out.getvalue()[:-32]
     return data + xxhash.xxh3_128_hexdigest(data).encode()

@@ -1,5 +1,6 @@
 import Foundation
 import ModelFiles
+import TestSupport
 
 /// A model with a small tensor of every kind, type and layout that a packed file can hold.
 enum ExampleModel {
@@ -79,5 +80,37 @@ enum ExampleModel {
         json.append(Data(repeating: 0x20, count: (8 - json.count % 8) % 8))
         let file = withUnsafeBytes(of: UInt64(json.count)) { Data($0) } + json + data
         try file.write(to: URL(filePath: path))
+    }
+}
+
+extension ExampleModel {
+    /// Writes layers that a trellis sorts by the scale of channels and places, gives centers, and splits by unions, and one that is
+    /// longer than a run of it.
+    static func writeScales(to path: String) throws {
+        var random = SeededGenerator(5)
+        func scales(_ count: Int) -> [Float] { (0..<count).map { _ in exp(1.5 * random.normal()) } }
+        func tensor(_ name: String, _ shape: [Int], _ weight: (_ row: Int, _ column: Int) -> Float)
+            -> Safetensors.Tensor
+        {
+            let columns = shape[shape.count - 1]
+            let count = shape.reduce(1, *)
+            return .init(name, shape, (0..<count).map { weight($0 / columns, $0 % columns) })
+        }
+        let (rows, columns) = (scales(192), scales(96))
+        let centers = (0..<192).map { _ in 30 * random.normal() }
+        let tensors = [
+            tensor("rows.weight", [128, 96]) { row, _ in rows[row] * random.normal() },
+            tensor("lstm.weight_ih_l0", [128, 66]) { row, _ in rows[row] * random.normal() },
+            tensor("experts.weight", [3, 64, 66]) { row, _ in rows[row] * random.normal() },
+            tensor("both.weight", [128, 96]) { row, column in rows[row] * columns[column] * random.normal() },
+            // Keras: channels are last in memory.
+            tensor("dense/kernel", [128, 96]) { row, column in rows[row] * columns[column] * random.normal() },
+            tensor("channels.weight", [128, 96]) { row, _ in centers[row] + random.normal() },
+            tensor("places.weight", [128, 96]) { _, column in centers[column] + random.normal() },
+            tensor("long.weight", [300, 400]) { _, _ in random.normal() },
+            tensor("outlier.weight", [70, 75]) { row, column in (row * column % 97 == 5 ? 60 : 1) * random.normal() },
+            tensor("short", [4999]) { _, _ in random.normal() },
+        ]
+        try Data(Safetensors(tensors).bytes).write(to: URL(filePath: path))
     }
 }
