@@ -69,8 +69,9 @@ static bool unpack_rows(const uint8_t *rows, wc_png_format format, void *samples
     for (size_t y = 0; y < format.height; y++) {
         const uint8_t *row = rows + y * stride + 1;
         uint8_t *target = (uint8_t *)samples + y * line;
+        // In place, rows move towards the start.
         if (wc_png_rows_are_samples(format))
-            memcpy(target, row, line);
+            memmove(target, row, line);
         else
             wc_png_unpack_row(row, format, target);
     }
@@ -83,11 +84,13 @@ bool wc_png_read_plain(const uint8_t *chunks, size_t size, wc_png_format format,
     uint8_t *copy = NULL;
     const uint8_t *data = join_data(chunks, size, &count, &copy);
     struct libdeflate_decompressor *inflater = data ? libdeflate_alloc_decompressor() : NULL;
-    uint8_t *rows = inflater ? wc_allocate(total) : NULL;
+    bool in_place = wc_png_rows_are_samples(format);
+    uint8_t *rows = inflater ? in_place ? samples : wc_allocate(total) : NULL;
     bool done = rows &&
                 libdeflate_zlib_decompress_ex(inflater, data, count, rows, total, &used, NULL) == LIBDEFLATE_SUCCESS &&
                 used == count && unpack_rows(rows, format, samples);
-    wc_release(rows);
+    if (!in_place)
+        wc_release(rows);
     if (inflater)
         libdeflate_free_decompressor(inflater);
     wc_release(copy);

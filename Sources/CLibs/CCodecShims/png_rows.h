@@ -17,4 +17,5 @@ void wc_png_unpack_row(const uint8_t *row, wc_png_format format, void *samples);
 
 /// Reads a picture that is as `wc_png_encode` writes it without filters, faster than libpng does: `chunks` is what follows
 /// the chunks of the header. False when it is anything else, or damaged: libpng then reads it, or says what is wrong.
+/// `samples` has room as for `wc_png_decode`.
 bool wc_png_read_plain(const uint8_t *chunks, size_t size, wc_png_format format, void *samples);

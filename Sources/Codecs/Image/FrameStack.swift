@@ -25,9 +25,10 @@ struct FrameStack: ~Copyable {
 
     /// Room for all frames of a picture; their samples are not set.
     ///
+    /// - Parameter slack: bytes behind the samples that a decoder may write to.
     /// - Throws: `CodecError.unsupported` when memory is short.
-    init(_ format: FrameFormat, in picture: FrameFormat, codec: String) throws(CodecError) {
-        guard let memory = wc_allocate(picture.byteCount) else {
+    init(_ format: FrameFormat, in picture: FrameFormat, slack: Int = 0, codec: String) throws(CodecError) {
+        guard let memory = wc_allocate(picture.byteCount + slack) else {
             throw .unsupported(
                 codec: codec, expected: "a picture that fits into memory", found: "\(picture.width)x\(picture.height)")
         }

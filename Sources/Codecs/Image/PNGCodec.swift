@@ -96,7 +96,7 @@ struct PNGCodec: MediaCodec {
         let bytes = stream.bindMemory(to: UInt8.self)
         var message = wc_message()
         try check(wc_png_check(bytes.baseAddress, bytes.count, picture.png, &message), message, picture)
-        let stack = try FrameStack(format, in: picture, codec: settings.codec)
+        let stack = try FrameStack(format, in: picture, slack: picture.height, codec: settings.codec)
         let result = wc_png_decode(bytes.baseAddress, bytes.count, picture.png, stack.samples.baseAddress, &message)
         try check(result, message, picture)
         for index in 0..<count { take(index, UnsafeRawBufferPointer(stack.frame(index))) }

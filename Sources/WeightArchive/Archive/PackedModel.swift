@@ -147,14 +147,21 @@ public struct PackedModel: Sendable {
         return try body(codebook, UnsafeRawBufferPointer(bytes))
     }
 
-    /// Calls `body` with the bytes of a tensor whose planes were decoded, in memory order, piece by piece.
+    /// Calls `body` with the bytes of a tensor, in memory order, piece by piece.
     func forEachPiece(
-        of layer: PlanedLayer, _ planes: [Plane], earlier: (Int) throws -> BaseBytes,
-        _ body: (UnsafeRawBufferPointer) throws -> Void
+        of layer: PlanedLayer, earlier: (Int) throws -> BaseBytes, _ body: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
         let dtype = DType(rawValue: valid.manifest.tensors[layer.tensor].dtype)
+        let codebook = try codebook(layer, earlier: earlier)
         do {
-            try codebook(layer, earlier: earlier).forEachPiece(planes, layer.geometry, dtype, body)
+            if let exact = codebook as? ExactLayerCodebook, layer.planes.count == 1, layer.planes[0].bits == 8 {
+                // The plane, which is about as large as the tensor, need not be in memory twice.
+                try layer.planes[0].withSamples({ try stream(layer.firstStream + $0) }) {
+                    try exact.forEachPiece(ofRun: $0, body)
+                }
+            } else {
+                try codebook.forEachPiece(layer.decode { try stream($0) }, layer.geometry, dtype, body)
+            }
         } catch let error as MapperError {
             throw ArchiveError.layer(tensor: layer.name, reason: "\(path): \(error)")
         }

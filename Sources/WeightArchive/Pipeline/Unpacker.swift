@@ -126,11 +126,10 @@ public struct Unpacker: Sendable {
     /// - Returns: whether a decoder of lossy audio rounded otherwise than at packing.
     private func restore(_ layer: PlanedLayer, _ files: RestoredFiles) throws -> Bool {
         let tensor = packed.valid.manifest.tensors[layer.tensor]
-        let planes = try layer.decode { try packed.stream($0) }
         let hasher = Hasher128()
         try files.write(to: tensor.at[0]) { file, path in
             var place = tensor.at[1]
-            try packed.forEachPiece(of: layer, planes) { index in
+            try packed.forEachPiece(of: layer) { index in
                 let base = packed.valid.manifest.tensors[index]
                 return BaseBytes(try files.read(base.at[0], at: base.at[1], count: packed.valid.byteCounts[index]))
             } _: { piece in

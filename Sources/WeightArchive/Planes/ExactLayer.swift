@@ -17,27 +17,37 @@ struct ExactLayerCodebook: LayerCodebook {
         _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, into bytes: UnsafeMutableRawBufferPointer
     ) throws(MapperError) {
         var position = 0
-        try restore(planes) { piece in
-            UnsafeMutableRawBufferPointer(rebasing: bytes[position..<position + piece.count]).copyMemory(from: piece)
-            position += piece.count
+        try Self.run(of: planes).withUnsafeBufferPointer { run throws(MapperError) in
+            try codebook.restore(run) { piece in
+                UnsafeMutableRawBufferPointer(rebasing: bytes[position..<position + piece.count])
+                    .copyMemory(from: piece)
+                position += piece.count
+            }
         }
     }
 
     /// Calls `body` with consecutive bytes of the tensor.
     func forEachPiece(_ planes: [Plane], _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        try Self.run(of: planes).withUnsafeBytes { try forEachPiece(ofRun: $0, body) }
+    }
+
+    /// Calls `body` with consecutive bytes of the tensor whose run these are.
+    func forEachPiece(
+        ofRun run: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
         var failure: (any Error)?
-        try restore(planes) { piece in
+        try codebook.restore(run.bindMemory(to: UInt8.self)) { piece in
             guard failure == nil else { return }
             do { try body(piece) } catch { failure = error }
         }
         if let failure { throw failure }
     }
 
-    private func restore(_ planes: [Plane], _ body: (UnsafeRawBufferPointer) -> Void) throws(MapperError) {
+    private static func run(of planes: [Plane]) throws(MapperError) -> [UInt8] {
         guard planes.count == 1, case .narrow(let run) = planes[0].samples else {
             throw .parameters(expected: "one plane of bytes", found: "\(planes.count) planes")
         }
-        try run.withUnsafeBufferPointer { run throws(MapperError) in try codebook.restore(run, body) }
+        return run
     }
 }
 

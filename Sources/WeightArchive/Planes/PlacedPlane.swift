@@ -91,29 +91,45 @@ struct PlacedPlane: Sendable {
         }
     }
 
+    /// Whether one frame, as a codec gives it, is the plane: no need to take it apart.
+    private var isOneFrame: Bool { group.layers[0].placement.keepsOrder && group.framesOfStreams == [1] }
+
+    /// Decodes the plane, whose samples `body` sees as they lie in memory.
+    ///
+    /// - Throws: `ArchiveError.layer` when the codec fails, and what `stream` and `body` throw.
+    func withSamples(
+        _ stream: (Int) throws -> [UInt8], _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        guard isOneFrame else { return try decode(stream).samples.withBytes(body) }
+        let bytes = try stream(0)
+        var failure: (any Error)?
+        do {
+            try bytes.withUnsafeBytes { bytes in
+                try group.codec.decode(bytes, group.format, count: 1) { _, frame in
+                    let size = group.layers[0].geometry.count * group.format.bytesPerSample
+                    do {
+                        try body(UnsafeRawBufferPointer(rebasing: frame[..<size]))
+                    } catch { failure = error }
+                }
+            }
+        } catch {
+            throw ArchiveError.layer(tensor: group.layers[0].name, reason: "\(error)")
+        }
+        if let failure { throw failure }
+    }
+
     /// Decodes the plane.
     ///
     /// - Throws: `ArchiveError.layer` when the codec fails, and what `stream` throws.
     func decode(_ stream: (Int) throws -> [UInt8]) throws -> Plane {
         func run<Sample: BinScalar>(_ wrap: ([Sample]) -> Plane.Samples) throws -> Plane {
             var samples: [Sample] = []
-            if group.layers[0].placement.keepsOrder, group.framesOfStreams == [1] {
-                // The frame is the plane: no need to take it apart.
-                let count = group.layers[0].geometry.count
-                let bytes = try stream(0)
-                do {
-                    try bytes.withUnsafeBytes { bytes in
-                        try group.codec.decode(bytes, group.format, count: 1) { _, frame in
-                            samples = Array(frame.bindMemory(to: Sample.self).prefix(count))
-                        }
-                    }
-                } catch {
-                    throw ArchiveError.layer(tensor: group.layers[0].name, reason: "\(error)")
+            if isOneFrame {
+                try withSamples(stream) { samples = Array($0.bindMemory(to: Sample.self)) }
+            } else {
+                try WeightArchive.decode(group, as: Sample.self, stream: stream) { _, bins in
+                    samples = bins.withUnsafeBufferPointer { Array($0) }
                 }
-                return Plane(bits: bits, shape: shape, samples: wrap(samples))
-            }
-            try WeightArchive.decode(group, as: Sample.self, stream: stream) { _, bins in
-                samples = bins.withUnsafeBufferPointer { Array($0) }
             }
             return Plane(bits: bits, shape: shape, samples: wrap(samples))
         }

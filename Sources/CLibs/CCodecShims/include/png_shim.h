@@ -38,5 +38,6 @@ typedef enum {
 /// Reads the header of a PNG file and compares it with `format`.
 wc_png_result wc_png_check(const uint8_t *file, size_t size, wc_png_format format, wc_message *message);
 
-/// Reads a PNG file of exactly `format` into `samples`, which holds width x height samples.
+/// Reads a PNG file of exactly `format` into `samples`, which has room for width x height samples and `height` bytes more: in the
+/// file a byte precedes each row.
 wc_png_result wc_png_decode(const uint8_t *file, size_t size, wc_png_format format, void *samples, wc_message *message);
