@@ -110,6 +110,11 @@ public final class MappedFile: Sendable {
         return try body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(start: base, count: size)[range]))
     }
 
+    /// Where the stored entries of a ZIP file lie, by name; those that are compressed are left out.
+    ///
+    /// ZIP libraries copy an entry's content; here it is where it is.
+    public var storedZipEntries: [String: Range<Int>] { ZipDirectory.storedEntries(of: self) }
+
     /// Calls `body` with all of the file's bytes.
     func withAllBytes<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result

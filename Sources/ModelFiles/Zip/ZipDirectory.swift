@@ -39,6 +39,16 @@ struct ZipDirectory {
         bytes.starts(with: [0x50, 0x4b, 0x03, 0x04]) || findEnd(bytes) != nil
     }
 
+    /// Where the content of each stored entry of a file lies; none when it is no ZIP, or not a plain one.
+    static func storedEntries(of file: MappedFile) -> [String: Range<Int>] {
+        file.withAllBytes { bytes in
+            guard let directory = try? ZipDirectory(bytes, path: file.path),
+                let entries = try? directory.storedEntries(bytes, path: file.path, passingOver: { _ in true })
+            else { return [:] }
+            return Dictionary(entries.map { ($0.name, $0.extent.range) }) { first, _ in first }
+        }
+    }
+
     /// Names of a file's entries; none when it is no ZIP, or its directory is damaged.
     static func entryNames(of file: MappedFile) -> [String] {
         file.withAllBytes { bytes in

@@ -1,5 +1,6 @@
 import CZip
 import Glibc
+import ModelFiles
 import Synchronization
 
 /// A packed file that was opened and found whole.
@@ -9,6 +10,9 @@ final class ArchiveReader: Sendable {
     let size: Int
     // libzip's archives are not to be used from two threads at once.
     private let archive: Mutex<ZipArchive>
+    /// The file in memory, and where in it entries lie: large streams need not be copied.
+    private let file: MappedFile
+    private let places: [String: Range<Int>]
 
     /// Opens a packed file and checks the hash over all of it.
     ///
@@ -44,6 +48,12 @@ final class ArchiveReader: Sendable {
             throw .damaged(path: path, part: "ZIP directory", expected: "one", found: zipMessage(code))
         }
         archive = Mutex(ZipArchive(handle))
+        do throws(ModelFileError) {
+            self.file = try MappedFile(file, path: path)
+        } catch {
+            throw .io(path: path, reason: error.description)
+        }
+        places = self.file.storedZipEntries
     }
 
     /// Whether a file begins as a packed one does: with a local header of 30 bytes and the manifest's name.
@@ -83,6 +93,15 @@ final class ArchiveReader: Sendable {
             Result { () throws(ArchiveError) in try archive.read(name, path) }
         }
         return try result.get()
+    }
+
+    /// Calls `body` with the bytes of a stored entry, which are valid during the call.
+    func withBytes(of name: String, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        guard let place = places[name], try size(of: name) == place.count else {
+            return try read(name).withUnsafeBytes(body)
+        }
+        try file.withBytes(place, body)
+        file.release(place)
     }
 
     /// Calls `body` with the bytes of an entry, piece by piece.
@@ -136,7 +155,10 @@ private struct ZipArchive: ~Copyable, @unchecked Sendable {
     /// The bytes of a stored entry, read straight to their place.
     private func readStored(_ name: String, _ size: Int, _ path: String) throws(ArchiveError) -> [UInt8] {
         guard let (index, _, _) = try find(name, path) else { throw missing(name, path) }
-        guard let file = zip_fopen_index(handle, index, 0) else { throw unreadable(name, path) }
+        // As they stand: the file's hash and the stream's own guard them, and libzip need not sum them up.
+        guard let file = zip_fopen_index(handle, index, UInt32(ZIP_FL_COMPRESSED)) else {
+            throw unreadable(name, path)
+        }
         defer { zip_fclose(file) }
         let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, done in
             while done < size {
@@ -145,9 +167,7 @@ private struct ZipArchive: ~Copyable, @unchecked Sendable {
                 done += Int(got)
             }
         }
-        // The end, where libzip compares the checksum.
-        var rest: UInt8 = 0
-        guard bytes.count == size, zip_fread(file, &rest, 1) == 0 else { throw unreadable(name, path) }
+        guard bytes.count == size else { throw unreadable(name, path) }
         return bytes
     }
 

@@ -154,10 +154,12 @@ public struct PackedModel: Sendable {
         let dtype = DType(rawValue: valid.manifest.tensors[layer.tensor].dtype)
         let codebook = try codebook(layer, earlier: earlier)
         do {
-            if let exact = codebook as? ExactLayerCodebook, layer.planes.count == 1, layer.planes[0].bits == 8 {
-                // The plane, which is about as large as the tensor, need not be in memory twice.
-                try layer.planes[0].withSamples({ try stream(layer.firstStream + $0) }) {
-                    try exact.forEachPiece(ofRun: $0, body)
+            if let exact = codebook as? ExactLayerCodebook, layer.planes.count == 1, layer.planes[0].isOneFrame,
+                layer.planes[0].bits == 8
+            {
+                // Stream and plane, each about as large as the tensor, need not be in memory twice.
+                try withStream(layer.firstStream) { stream in
+                    try layer.planes[0].withSamples(of: stream) { try exact.forEachPiece(ofRun: $0, body) }
                 }
             } else {
                 try codebook.forEachPiece(layer.decode { try stream($0) }, layer.geometry, dtype, body)
@@ -189,6 +191,15 @@ public struct PackedModel: Sendable {
     func stream(_ group: Int, _ index: Int) throws -> [UInt8] {
         let before = valid.groups[..<group].reduce(0) { $0 + $1.framesOfStreams.count }
         return try stream(before + index)
+    }
+
+    /// Calls `body` with the stream with that number, checked against its hash, as it lies in the file.
+    func withStream(_ number: Int, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        let stream = valid.manifest.streams[number]
+        try reader.withBytes(of: stream.entry) { bytes in
+            try expect(stream.hash, Hasher128.hash(bytes), stream.entry, path)
+            try body(bytes)
+        }
     }
 
     /// The stream with that number, checked against its hash.

@@ -92,28 +92,23 @@ struct PlacedPlane: Sendable {
     }
 
     /// Whether one frame, as a codec gives it, is the plane: no need to take it apart.
-    private var isOneFrame: Bool { group.layers[0].placement.keepsOrder && group.framesOfStreams == [1] }
+    var isOneFrame: Bool { group.layers[0].placement.keepsOrder && group.framesOfStreams == [1] }
 
-    /// Decodes the plane, whose samples `body` sees as they lie in memory.
+    /// Decodes the plane of one frame, whose samples `body` sees as they lie in memory.
     ///
-    /// - Throws: `ArchiveError.layer` when the codec fails, and what `stream` and `body` throw.
-    func withSamples(
-        _ stream: (Int) throws -> [UInt8], _ body: (UnsafeRawBufferPointer) throws -> Void
-    ) throws {
-        guard isOneFrame else { return try decode(stream).samples.withBytes(body) }
-        let bytes = try stream(0)
+    /// - Parameter stream: the bytes of its stream.
+    /// - Throws: `ArchiveError.layer` when the codec fails, and what `body` throws.
+    func withSamples(of stream: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         var failure: (any Error)?
-        do {
-            try bytes.withUnsafeBytes { bytes in
-                try group.codec.decode(bytes, group.format, count: 1) { _, frame in
-                    let size = group.layers[0].geometry.count * group.format.bytesPerSample
-                    do {
-                        try body(UnsafeRawBufferPointer(rebasing: frame[..<size]))
-                    } catch { failure = error }
-                }
+        do throws(CodecError) {
+            try group.codec.decode(stream, group.format, count: 1) { _, frame in
+                let size = group.layers[0].geometry.count * group.format.bytesPerSample
+                do {
+                    try body(UnsafeRawBufferPointer(rebasing: frame[..<size]))
+                } catch { failure = error }
             }
         } catch {
-            throw ArchiveError.layer(tensor: group.layers[0].name, reason: "\(error)")
+            throw ArchiveError.layer(tensor: group.layers[0].name, reason: error.description)
         }
         if let failure { throw failure }
     }
@@ -125,7 +120,9 @@ struct PlacedPlane: Sendable {
         func run<Sample: BinScalar>(_ wrap: ([Sample]) -> Plane.Samples) throws -> Plane {
             var samples: [Sample] = []
             if isOneFrame {
-                try withSamples(stream) { samples = Array($0.bindMemory(to: Sample.self)) }
+                try stream(0).withUnsafeBytes { stream in
+                    try withSamples(of: stream) { samples = Array($0.bindMemory(to: Sample.self)) }
+                }
             } else {
                 try WeightArchive.decode(group, as: Sample.self, stream: stream) { _, bins in
                     samples = bins.withUnsafeBufferPointer { Array($0) }

@@ -1,3 +1,5 @@
+import Glibc
+
 extension BitPlanes {
     /// Gives the words back, in memory order, some rows at a time.
     ///
@@ -18,15 +20,17 @@ extension BitPlanes {
         let highs = UnsafeMutablePointer<UInt16>.allocate(capacity: batch)
         let symbols = UnsafeMutablePointer<UInt8>.allocate(capacity: rowLength)
         let gathered = UnsafeMutablePointer<UInt8>.allocate(capacity: rowLength)
-        let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: batch + 16)
-        let words = UnsafeMutablePointer<Word>.allocate(capacity: batch)
+        let batchesInPiece = max(wordsInPiece / batch, 1)
+        let words = UnsafeMutablePointer<Word>.allocate(capacity: batchesInPiece * batch)
+        let joiner = BitJoiner(self, run, batch: batch, as: Word.self)
         defer {
             highs.deallocate()
             symbols.deallocate()
             gathered.deallocate()
-            bytes.deallocate()
             words.deallocate()
+            joiner.deallocate()
         }
+        var filled = 0
         var nextEscape = runCount - 2 * escapeCount
         for start in stride(from: 0, to: count, by: batch) {
             let end = min(start + batch, count)
@@ -46,11 +50,12 @@ extension BitPlanes {
                 }
                 if escapeCount > 0 { try putEscapes(run, found, length, target, &nextEscape) }
             }
-            join(highs, end - start, words)
-            for section in sections.dropFirst() {
-                putBits(run, section, start, end - start, bytes, words)
+            joiner.join(highs, start..<end, words + filled)
+            filled += end - start
+            if filled == batchesInPiece * batch || end == count {
+                body(UnsafeBufferPointer(start: words, count: filled))
+                filled = 0
             }
-            body(UnsafeBufferPointer(start: words, count: end - start))
         }
         guard nextEscape == runCount else {
             throw .parameters(
@@ -85,9 +90,11 @@ extension BitPlanes {
     ) {
         let mask = highMask
         for i in 0..<count {
-            let steps = UInt16(bitPattern: Int16(truncatingIfNeeded: Int8(bitPattern: symbols[i])))
-            let high = (steps &+ offset(i)) & mask
-            highs[i] = symbols[i] == Self.zeroSymbol ? 0 : high
+            let symbol = UInt16(truncatingIfNeeded: symbols[i])
+            // Symbols above 127 stand for steps down.
+            let steps = (symbol ^ 128) &- 128
+            let isZero: UInt16 = symbol == UInt16(Self.zeroSymbol) ? 0 : mask
+            highs[i] = (steps &+ offset(i)) & isZero
         }
     }
 
@@ -95,50 +102,110 @@ extension BitPlanes {
         _ run: UnsafeBufferPointer<UInt8>, _ symbols: UnsafePointer<UInt8>, _ count: Int,
         _ highs: UnsafeMutablePointer<UInt16>, _ next: inout Int
     ) throws(MapperError) {
-        for i in 0..<count where symbols[i] == Self.escapeSymbol {
+        var position = 0
+        while let found = memchr(symbols + position, Int32(Self.escapeSymbol), count - position) {
+            let place = UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - symbols
             guard next < runCount else {
                 throw .parameters(expected: "\(escapeCount) weights without symbol", found: "more")
             }
-            highs[i] = (UInt16(run[next]) | UInt16(run[next + 1]) << 8) & highMask
+            highs[place] = (UInt16(run[next]) | UInt16(run[next + 1]) << 8) & highMask
             next += 2
+            position = place + 1
+        }
+    }
+}
+
+/// Words that are handed over at a time: few enough for a cache, enough to be worth a call.
+private let wordsInPiece = 1 << 15
+
+/// Puts the parts of words together.
+private struct BitJoiner<Word: WeightWord> {
+    private let run: UnsafeBufferPointer<UInt8>
+    private let sections: [BitPlanes.Section]
+    private let highShift: Word
+    /// What all words have in constant sections.
+    private let constant: Word
+    /// For each section the bits of a batch, one number to a byte.
+    private let numbers: UnsafeMutablePointer<UnsafePointer<UInt8>>
+    private let shifts: UnsafeMutablePointer<Word>
+    /// Room for those that are packed.
+    private let unpacked: UnsafeMutablePointer<UInt8>
+    private let stride: Int
+
+    init(_ planes: BitPlanes, _ run: UnsafeBufferPointer<UInt8>, batch: Int, as: Word.Type) {
+        self.run = run
+        highShift = Word(truncatingIfNeeded: planes.lowBits)
+        let bits = planes.sections.dropFirst()
+        sections = bits.filter { $0.start != nil }
+        constant = bits.filter { $0.start == nil }.reduce(0) {
+            $0 | Word(truncatingIfNeeded: $1.constant) << Word(truncatingIfNeeded: $1.shift)
+        }
+        stride = batch + 16
+        unpacked = .allocate(capacity: max(sections.count, 1) * stride)
+        numbers = .allocate(capacity: max(sections.count, 1))
+        shifts = .allocate(capacity: max(sections.count, 1))
+        for (i, section) in sections.enumerated() { shifts[i] = Word(truncatingIfNeeded: section.shift) }
+    }
+
+    func deallocate() {
+        unpacked.deallocate()
+        numbers.deallocate()
+        shifts.deallocate()
+    }
+
+    /// Joins the high parts of the words of `range` with their other bits.
+    func join(_ highs: UnsafePointer<UInt16>, _ range: Range<Int>, _ words: UnsafeMutablePointer<Word>) {
+        for (i, section) in sections.enumerated() { numbers[i] = find(section, range, unpacked + i * stride) }
+        let (n, s) = (numbers, shifts)
+        // In one pass as far as possible: every pass reads and writes all words.
+        switch sections.count {
+        case 0: fill(words, range.count, highs) { _ in 0 }
+        case 1:
+            let (a, p) = (n[0], s[0])
+            fill(words, range.count, highs) { word(a[$0], p) }
+        case 2:
+            let (a, b, p, q) = (n[0], n[1], s[0], s[1])
+            fill(words, range.count, highs) { word(a[$0], p) | word(b[$0], q) }
+        case 3:
+            let (a, b, c, p, q, r) = (n[0], n[1], n[2], s[0], s[1], s[2])
+            fill(words, range.count, highs) { word(a[$0], p) | word(b[$0], q) | word(c[$0], r) }
+        default:
+            let (a, b, c, d) = (n[0], n[1], n[2], n[3])
+            let (p, q, r, t) = (s[0], s[1], s[2], s[3])
+            fill(words, range.count, highs) {
+                word(a[$0], p) | word(b[$0], q) | word(c[$0], r) | word(d[$0], t)
+            }
+            for i in 4..<max(sections.count, 4) {
+                let (a, p) = (n[i], s[i])
+                for j in 0..<range.count { words[j] |= word(a[j], p) }
+            }
         }
     }
 
-    private func join<Word: WeightWord>(
-        _ highs: UnsafeMutablePointer<UInt16>, _ count: Int, _ words: UnsafeMutablePointer<Word>
+    @inline(__always)
+    private func word(_ number: UInt8, _ shift: Word) -> Word { Word(truncatingIfNeeded: number) &<< shift }
+
+    @inline(__always)
+    private func fill(
+        _ words: UnsafeMutablePointer<Word>, _ count: Int, _ highs: UnsafePointer<UInt16>, _ bits: (Int) -> Word
     ) {
-        let shift = Word(truncatingIfNeeded: lowBits)
-        for i in 0..<count { words[i] = Word(truncatingIfNeeded: highs[i]) &<< shift }
+        let (constant, highShift) = (constant, highShift)
+        for i in 0..<count { words[i] = Word(truncatingIfNeeded: highs[i]) &<< highShift | constant | bits(i) }
     }
 
-    /// Puts a section's bits in `count` words from word number `start` on.
-    private func putBits<Word: WeightWord>(
-        _ run: UnsafeBufferPointer<UInt8>, _ section: Section, _ start: Int, _ count: Int,
-        _ bytes: UnsafeMutablePointer<UInt8>, _ words: UnsafeMutablePointer<Word>
-    ) {
-        let shift = Word(truncatingIfNeeded: section.shift)
-        guard let first = section.start else {
-            let bits = Word(truncatingIfNeeded: section.constant) &<< shift
-            if bits != 0 { for i in 0..<count { words[i] |= bits } }
-            return
-        }
+    /// A section's numbers for the words of `range`: in the run, or unpacked from it.
+    private func find(
+        _ section: BitPlanes.Section, _ range: Range<Int>, _ unpacked: UnsafeMutablePointer<UInt8>
+    ) -> UnsafePointer<UInt8> {
+        let first = section.start ?? 0
         let perByte = 8 / section.width
-        // Packed numbers are unpacked from the byte that holds the first on.
-        let skipped = start % perByte
         let packed = UnsafeBufferPointer(
-            rebasing: run[first + start / perByte..<first + packedSize(start + count, width: section.width)])
-        guard let source = packed.baseAddress else { return }
-        if section.width == 8 {
-            put(source, count, shift, words)
-        } else {
-            unpack(packed, width: section.width, count: skipped + count, into: bytes)
-            put(UnsafePointer(bytes) + skipped, count, shift, words)
-        }
-    }
-
-    private func put<Word: WeightWord>(
-        _ bytes: UnsafePointer<UInt8>, _ count: Int, _ shift: Word, _ words: UnsafeMutablePointer<Word>
-    ) {
-        for i in 0..<count { words[i] |= Word(truncatingIfNeeded: bytes[i]) &<< shift }
+            rebasing: run[
+                first + range.lowerBound / perByte..<first + packedSize(range.upperBound, width: section.width)])
+        if section.width == 8, let numbers = packed.baseAddress { return numbers }
+        // Unpacked from the byte that holds the first on.
+        let skipped = range.lowerBound % perByte
+        unpack(packed, width: section.width, count: skipped + range.count, into: unpacked)
+        return UnsafePointer(unpacked) + skipped
     }
 }
