@@ -48,8 +48,10 @@ struct UseTests {
         let text = try await wcodec("pack", "model.safetensors", "--dry-run", in: folder)
         #expect(text.status == 0 && text.output.contains("first.weight") && text.output.contains("kept: vector"))
         let json = try await wcodec("pack", "model.safetensors", "--dry-run", "--json", in: folder)
-        let plan = try #require(json.json as? [[String: Any]])
-        #expect(plan.map { $0["name"] as? String } == ["first.weight", "first.bias", "second.weight"])
+        let plan = try #require(json.json as? [String: Any])
+        let tensors = try #require(plan["tensors"] as? [[String: Any]])
+        #expect(tensors.map { $0["name"] as? String } == ["first.weight", "first.bias", "second.weight"])
+        #expect((plan["forecastBytes"] as? Int ?? 0) > 3000)
         #expect(folder.contents == ["model.safetensors"])
     }
 

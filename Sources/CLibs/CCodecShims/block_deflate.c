@@ -5,10 +5,14 @@
 
 // RFC 1951. Symbols of the first code are bytes, the end of the block, and lengths of matches; the second code, of distances,
 // has only that of the byte before.
-enum { END = 256, LENGTHS = 286, LENGTH_CODES = 19, LONGEST_MATCH = 258, LONGEST_STORED = 65535 };
+enum { END = 256, LENGTHS = 286, FIXED_LENGTHS = 288, LENGTH_CODES = 19, LONGEST_MATCH = 258, LONGEST_STORED = 65535 };
 
-// Blocks end after a multiple of so many bytes.
-static const size_t granule = 8192;
+// Blocks end after a multiple of so many bytes: fewer in short data, where a table that fits soon pays; but joining many takes long.
+static size_t granule_of(size_t count)
+{
+    size_t granule = count / 128, least = 1024, most = 8192;
+    return granule < least ? least : granule > most ? most : granule;
+}
 
 typedef struct {
     uint32_t counts[LENGTHS];
@@ -143,13 +147,17 @@ static int describe(const uint8_t *lengths, int count, Step *steps)
 // A block's codes and their description.
 typedef struct {
     // Of bytes, end and lengths; then that of the only distance.
-    uint8_t lengths[LENGTHS + 1];
+    uint8_t lengths[FIXED_LENGTHS];
     uint8_t length_lengths[LENGTH_CODES];
     Step steps[LENGTHS + 1];
     int literal_count, step_count, length_count;
+    // Whether the codes are those that every reader knows, which need no description: of very short blocks.
+    bool is_fixed;
 } Plan;
 
 static const uint8_t length_order[LENGTH_CODES] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+
+static uint8_t fixed_length(int symbol) { return symbol < 144 ? 8 : symbol < 256 ? 9 : symbol < 280 ? 7 : 8; }
 
 // Plans a block; returns its bits.
 static uint64_t plan_block(Histogram *histogram, Plan *plan)
@@ -174,7 +182,18 @@ static uint64_t plan_block(Histogram *histogram, Plan *plan)
         bits += plan->length_lengths[plan->steps[i].symbol] + plan->steps[i].extra_bits;
     for (int symbol = 0; symbol < plan->literal_count; symbol++)
         bits += (uint64_t)histogram->counts[symbol] * plan->lengths[symbol];
-    return bits;
+
+    // Distances are of 5 bits then; those of 1 are in `extra`.
+    uint64_t fixed_bits = 3 + histogram->extra;
+    for (int symbol = 0; symbol < LENGTHS; symbol++)
+        fixed_bits += (uint64_t)histogram->counts[symbol] * (fixed_length(symbol) + (symbol > END ? 4 : 0));
+    plan->is_fixed = fixed_bits < bits;
+    if (!plan->is_fixed)
+        return bits;
+    for (int symbol = 0; symbol < FIXED_LENGTHS; symbol++)
+        plan->lengths[symbol] = fixed_length(symbol);
+    plan->literal_count = FIXED_LENGTHS;
+    return fixed_bits;
 }
 
 // Symbol and extra bits of a match's length.
@@ -325,11 +344,9 @@ static void write_stored(Writer *writer, const uint8_t *bytes, size_t count, boo
     } while (count);
 }
 
-static void write_coded(Writer *writer, const uint8_t *bytes, size_t start, size_t end, const Plan *plan, bool is_last)
+static void write_description(Writer *writer, const Plan *plan)
 {
-    uint16_t codes[LENGTHS], length_codes[LENGTH_CODES];
-    put(writer, is_last, 1);
-    put(writer, 2, 2);
+    uint16_t length_codes[LENGTH_CODES];
     put(writer, (uint32_t)(plan->literal_count - 257), 5);
     put(writer, 0, 5);
     put(writer, (uint32_t)(plan->length_count - 4), 4);
@@ -341,6 +358,16 @@ static void write_coded(Writer *writer, const uint8_t *bytes, size_t start, size
         put(writer, length_codes[step.symbol], plan->length_lengths[step.symbol]);
         put(writer, step.extra, step.extra_bits);
     }
+}
+
+static void write_coded(Writer *writer, const uint8_t *bytes, size_t start, size_t end, size_t granule,
+                        const Plan *plan, bool is_last)
+{
+    uint16_t codes[FIXED_LENGTHS];
+    put(writer, is_last, 1);
+    put(writer, plan->is_fixed ? 1 : 2, 2);
+    if (!plan->is_fixed)
+        write_description(writer, plan);
     make_codes(plan->lengths, plan->literal_count, codes);
     // Runs end with a granule, as when they were counted.
     for (size_t i = start; i < end;) {
@@ -353,7 +380,7 @@ static void write_coded(Writer *writer, const uint8_t *bytes, size_t start, size
                 put(writer, codes[symbol], plan->lengths[symbol]);
                 put(writer, (uint32_t)extra, extra_bits);
                 // The distance, whose code is 0.
-                put(writer, 0, 1);
+                put(writer, 0, plan->is_fixed ? 5 : 1);
                 run -= (size_t)match;
             }
             size_t stop = part_end - i < 8 ? part_end : i + 8;
@@ -366,6 +393,7 @@ static void write_coded(Writer *writer, const uint8_t *bytes, size_t start, size
 
 bool wc_block_deflate(const uint8_t *bytes, size_t count, wc_bytes *out)
 {
+    size_t granule = granule_of(count);
     size_t block_count = count ? (count + granule - 1) / granule : 1;
     Block *blocks = calloc(block_count, sizeof *blocks);
     // Stored, no block is longer than this.
@@ -390,7 +418,7 @@ bool wc_block_deflate(const uint8_t *bytes, size_t count, wc_bytes *out)
             write_stored(&writer, bytes + start, size, is_last);
         } else {
             plan_block(&blocks[i].histogram, &plan);
-            write_coded(&writer, bytes, start, blocks[i].end, &plan, is_last);
+            write_coded(&writer, bytes, start, blocks[i].end, granule, &plan, is_last);
         }
         start = blocks[i].end;
     }

@@ -11,6 +11,9 @@ struct LayerSample: Sendable {
     private let weights: [Float]
     private let geometry: LayerGeometry
 
+    /// Bytes of a stream beside its samples.
+    private static let streamBytes = 70.0
+
     /// Weights of a sample; smaller layers are taken whole.
     static let size = 1 << 16
 
@@ -59,7 +62,8 @@ struct LayerSample: Sendable {
         // What each stream costs beside its samples does not grow with the layer.
         let overhead = min(PlaneCoder.overhead * Double(planes.count), bits)
         return (
-            (bits - overhead) * scale + overhead + 8 * Double(layer.codebook.serialized.count) * scale.squareRoot(),
+            (bits - overhead) * scale + 8 * Self.streamBytes * Double(planes.count) + 8
+                * Double(layer.codebook.serialized.count) * scale.squareRoot(),
             meter.meanSquaredError * Double(job.geometry.count)
         )
     }
