@@ -99,7 +99,7 @@ import Testing
         for coder in [PlaneCoder.deflate, .frameHuffman, .rice, .adaptive] where !weights.isEmpty {
             let planes = layer.bestPlanes(coder, depths: 1...16, geometry).planes
             #expect(try restored(planes, layer.codebook, geometry) == expected, "\(coder)")
-            #expect(planes.reduce(0) { $0 + $1.samples.count } <= TrellisLayer.mostSamples * weights.count)
+            #expect(planes.reduce(0) { $0 + $1.samples.count } <= coder.mostSamples * weights.count)
             for plane in planes { #expect(try plane.shape.geometry(of: geometry).count == plane.samples.count) }
         }
     }

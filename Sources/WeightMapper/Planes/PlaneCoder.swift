@@ -24,6 +24,9 @@ public enum PlaneCoder: Sendable, Hashable {
     /// Bits of a stream beside its samples: a PNG's chunks, a ZIP's headers and a line of the manifest.
     public static let overhead = 8.0 * 220
 
+    /// Samples for each weight beyond which wider ones are taken: few where another codec takes these, and codes them well.
+    var mostSamples: Int { self == .frameHuffman ? 2 : 8 }
+
     /// Symbols after which a code changes.
     private var blockLength: Int { self == .deflate ? 32_767 : 1 << 18 }
 
@@ -107,7 +110,7 @@ extension TrellisLayer {
         case .deflate: candidates = needed <= 2 ? [2, 4] : needed <= 4 ? [4] : needed <= 8 ? [4, 8] : [4, 8, needed]
         case .frameHuffman, .rice, .adaptive: candidates = [needed]
         }
-        candidates.removeAll { sampleCount(bits: $0) > Self.mostSamples * count }
+        candidates.removeAll { sampleCount(bits: $0) > coder.mostSamples * count }
         if candidates.isEmpty { candidates = [bitsWithoutOverflow] }
         var best: (planes: [Plane], bits: Double)?
         for bits in candidates {

@@ -46,9 +46,6 @@ public struct TrellisLayer: Sendable {
         return (2...16).first { -low <= 1 << ($0 - 1) && high < 1 << ($0 - 1) } ?? 16
     }
 
-    /// Samples for each weight beyond which wider ones are taken.
-    static let mostSamples = 2
-
     /// Samples of so many bits in all planes.
     ///
     /// - Complexity: linear in the number of weights.
