@@ -163,6 +163,23 @@ struct ExactPackingTests {
         #expect(try fileBytes(folder["restored"]) == Self.before.bytes)
     }
 
+    @Test func tensorsThatAreStoredTwiceAreKeptOnce() async throws {
+        let folder = try TemporaryFolder()
+        let embedding = Safetensors.Tensor.weights("embedding.weight", [300, 100], seed: 4)
+        var tied = embedding
+        tied.name = "output.weight"
+        var other = embedding
+        other.name = "other.weight"
+        other.bytes[100_000] ^= 1
+        let model = Safetensors([embedding, tied, other])
+        let path = try folder.write(model.bytes, "model.safetensors")
+        let result = try await pack(path, to: folder["m.wcz"]) { $0.quantizer = .exact }
+        let sizes = result.summary.layers.map(\.packedBytes)
+        #expect(sizes[1] < 1000 && sizes[2] > sizes[0] / 2)
+        try await unpack(folder["m.wcz"], to: folder["restored"])
+        #expect(try fileBytes(folder["restored"]) == model.bytes)
+    }
+
     @Test(arguments: [1, 3])
     func aSeriesKeepsWhatChangesFromModelToModel(threads: Int) async throws {
         let folder = try TemporaryFolder()

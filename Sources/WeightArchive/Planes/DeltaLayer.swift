@@ -1,3 +1,4 @@
+import Glibc
 import ModelFiles
 import WeightMapper
 
@@ -83,24 +84,63 @@ extension ModelFile {
     }
 }
 
-/// What each tensor is packed against, by index: the tensor of the base model, or in a series of models that of the one before.
+/// What each tensor is packed against, by index: an earlier one with the same bytes, the tensor of the base model, or in a series of
+/// models that of the one before.
 func baseTensors(of model: ModelFile, _ tensors: [SelectedTensor], _ options: PackOptions) -> [Int: BaseTensor] {
     guard options.quantizer == .exact else { return [:] }
     var bases: [Int: BaseTensor] = [:]
     var latest: [TensorRecord: Int] = [:]
+    var copies = CopyFinder(model)
     for (index, tensor) in tensors.enumerated() where tensor.geometry != nil {
-        if let base = options.base?.base(for: tensor.record) {
+        if let copied = copies.find(tensor.record, index) {
+            bases[index] = .earlier(copied)
+        } else if let base = options.base?.base(for: tensor.record) {
             bases[index] = .given(base)
-        } else if let member = model.member(of: tensor.record) {
-            // The same but for its model and place.
-            var key = tensor.record
-            key.name = member.tensorName
-            key.extent = Extent(file: 0, offset: 0, length: key.extent.length)
-            if let earlier = latest[key] { bases[index] = .earlier(earlier) }
-            latest[key] = index
         }
+        guard let member = model.member(of: tensor.record) else { continue }
+        // The same but for its model and place.
+        var key = tensor.record
+        key.name = member.tensorName
+        key.extent = Extent(file: 0, offset: 0, length: key.extent.length)
+        if bases[index] == nil, let earlier = latest[key] { bases[index] = .earlier(earlier) }
+        latest[key] = index
     }
     return bases
+}
+
+/// Finds tensors that hold the same bytes as one before: tied weights that a file stores twice.
+private struct CopyFinder {
+    private let model: ModelFile
+    /// Tensors of one type and shape that begin alike.
+    private var seen: [Key: [(index: Int, extent: Extent)]] = [:]
+
+    private struct Key: Hashable {
+        let dtype: DType
+        let shape: [Int]
+        let start: [UInt8]
+    }
+
+    init(_ model: ModelFile) { self.model = model }
+
+    /// The index of an earlier tensor with the bytes of this one.
+    mutating func find(_ tensor: TensorRecord, _ index: Int) -> Int? {
+        var start = tensor.extent
+        start.length = min(start.length, 1 << 10)
+        let key = Key(dtype: tensor.dtype, shape: tensor.shape, start: model.withBytes(of: start) { Array($0) })
+        if let copy = seen[key]?.first(where: { areEqual($0.extent, tensor.extent) }) { return copy.index }
+        seen[key, default: []].append((index, tensor.extent))
+        return nil
+    }
+
+    private func areEqual(_ a: Extent, _ b: Extent) -> Bool {
+        guard a.length == b.length else { return false }
+        return model.withBytes(of: a) { x in
+            model.withBytes(of: b) { y in
+                guard let x = x.baseAddress, let other = y.baseAddress else { return true }
+                return memcmp(x, other, y.count) == 0
+            }
+        }
+    }
 }
 
 extension Packer {
