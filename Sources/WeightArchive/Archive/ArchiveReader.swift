@@ -138,8 +138,8 @@ private struct ZipArchive: ~Copyable, @unchecked Sendable {
     }
 
     func read(_ name: String, _ path: String) throws(ArchiveError) -> [UInt8] {
-        guard let (_, size, isDeflated) = try find(name, path) else { throw missing(name, path) }
-        guard isDeflated else { return try readStored(name, size, path) }
+        guard let (index, size, isDeflated) = try find(name, path) else { throw missing(name, path) }
+        guard isDeflated else { return try readStored(index, size, name, path) }
         // What a compressed entry claims is not taken on trust: it grows as it is read.
         var bytes: [UInt8] = []
         do {
@@ -153,8 +153,9 @@ private struct ZipArchive: ~Copyable, @unchecked Sendable {
     }
 
     /// The bytes of a stored entry, read straight to their place.
-    private func readStored(_ name: String, _ size: Int, _ path: String) throws(ArchiveError) -> [UInt8] {
-        guard let (index, _, _) = try find(name, path) else { throw missing(name, path) }
+    private func readStored(
+        _ index: UInt64, _ size: Int, _ name: String, _ path: String
+    ) throws(ArchiveError) -> [UInt8] {
         // As they stand: the file's hash and the stream's own guard them, and libzip need not sum them up.
         guard let file = zip_fopen_index(handle, index, UInt32(ZIP_FL_COMPRESSED)) else {
             throw unreadable(name, path)

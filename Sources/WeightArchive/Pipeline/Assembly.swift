@@ -52,7 +52,7 @@ extension Packer {
                 for (index, (layer, coded)) in zip(group.layers, entry.record.layers).enumerated() {
                     var block: [Int]?
                     if options.medium == .video, case .pictures(let tiling) = layer.placement {
-                        block = [tiling.block.bfin, tiling.block.bfout, tiling.block.bx, tiling.block.by]
+                        block = tiling.block.sides
                     }
                     add(
                         layer.tensor, layer.geometry, coded, bytes: shares[index],

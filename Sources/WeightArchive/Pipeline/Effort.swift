@@ -22,8 +22,7 @@ public struct Effort: Hashable, Sendable {
     public init(_ level: Int, states: Int? = nil) throws(ArchiveError) {
         guard (1...9).contains(level) else { throw .option("--effort: expected 1 to 9, found \(level)") }
         guard states.map({ Trellis.stateCounts.contains($0) }) ?? true else {
-            let known = Trellis.stateCounts.map(String.init).joined(separator: ", ")
-            throw .option("trellis: expected \(known) states, found \(states ?? 0)")
+            throw .option("trellis: expected \(Trellis.knownStates) states, found \(states ?? 0)")
         }
         self.level = level
         requestedStates = states

@@ -1,4 +1,3 @@
-import CZlib
 import Codecs
 import ModelFiles
 import WeightMapper
@@ -124,11 +123,8 @@ extension Packer {
         model.files[file].file.forEachPiece(of: range, size: piece) { _, bytes in
             defer { number += 1 }
             guard number % stride == 0 else { return }
-            var length = compressBound(UInt(bytes.count))
-            var scratch = [UInt8](repeating: 0, count: Int(length))
-            guard compress2(&scratch, &length, bytes.baseAddress, UInt(bytes.count), 6) == Z_OK else { return }
             seen += bytes.count
-            size += Int(length)
+            size += WeightArchive.deflatedSize(bytes)
         }
         return seen > 0 ? Int(Double(size) * Double(range.count) / Double(seen)) : 0
     }

@@ -34,32 +34,12 @@ extension Packer {
         } catch {
             throw ArchiveError.layer(tensor: job.name, reason: error.description)
         }
-        var best: (planes: [PlacedPlane], samples: [Plane.Samples], streams: [[[UInt8]]], size: Int)?
-        let codecs = try codecs(for: quantized, job)
-        // Takes samples of 16 bits, which indices far from 0 need.
-        let wide = options.codec == nil ? [try CodecRegistry.codec("ffv1")] : []
-        for (number, codec) in (codecs + wide).enumerated() where number < codecs.count || best == nil {
-            let planes = quantized.planes(for: codec, job.geometry)
-            guard planes.allSatisfy({ codec.description.bitDepths.contains($0.bits) }) else { continue }
-            var placed: [PlacedPlane] = []
-            var samples: [Plane.Samples] = []
-            var streams: [[[UInt8]]] = []
-            for plane in planes {
-                let place: PlacedPlane
-                do {
-                    place = try PlacedPlane(
-                        bits: plane.bits, plane.shape, codec, tensor: job.tensor, name: job.name, layer: job.geometry,
-                        block: plane.shape == .layer ? job.block?.clamped(to: job.geometry) : nil)
-                } catch {
-                    throw ArchiveError.layer(tensor: job.name, reason: "\(error)")
-                }
-                streams.append(try place.encode(plane.samples))
-                samples.append(plane.samples)
-                placed.append(place)
-            }
-            // A stream costs headers in the archive and a line in the manifest, too.
-            let size = streams.joined().reduce(0) { $0 + $1.count + 160 }
-            if size < best?.size ?? .max { best = (placed, samples, streams, size) }
+        var codecs = try codecs(for: quantized, job)
+        var best = try smallest(quantized, job, codecs)
+        if best == nil, options.codec == nil {
+            // Takes samples of 16 bits, which indices far from 0 need.
+            codecs.append(try CodecRegistry.codec("ffv1"))
+            best = try smallest(quantized, job, codecs.suffix(1))
         }
         guard let best else {
             let names = codecs.map(\.description.name).joined(separator: ", ")
@@ -89,6 +69,33 @@ extension Packer {
                     quantized.codebook, planes, hash: figures.hash, crc: figures.crc, statistics: figures.statistics)
             ])
         return (record, streams)
+    }
+
+    /// The smallest of what some codecs make of a layer; `nil` when none holds its samples.
+    private func smallest(
+        _ layer: QuantizedLayer, _ job: LayerJob, _ codecs: some Sequence<any MediaCodec>
+    ) throws -> CodedLayer? {
+        var best: CodedLayer?
+        for codec in codecs {
+            let planes = layer.planes(for: codec, job.geometry)
+            guard planes.allSatisfy({ codec.description.bitDepths.contains($0.bits) }) else { continue }
+            var coded = CodedLayer()
+            for plane in planes {
+                let place: PlacedPlane
+                do {
+                    place = try PlacedPlane(
+                        bits: plane.bits, plane.shape, codec, tensor: job.tensor, name: job.name, layer: job.geometry,
+                        block: plane.shape == .layer ? job.block?.clamped(to: job.geometry) : nil)
+                } catch {
+                    throw ArchiveError.layer(tensor: job.name, reason: "\(error)")
+                }
+                coded.streams.append(try place.encode(plane.samples))
+                coded.samples.append(plane.samples)
+                coded.planes.append(place)
+            }
+            if coded.size < best?.size ?? .max { best = coded }
+        }
+        return best
     }
 
     /// The codecs to try for a layer: those of the job, and where bytes repeat one that looks for repetition.
@@ -179,6 +186,17 @@ private enum QuantizedLayer {
             layer.bestPlanes(codec.coder, depths: codec.description.bitDepths, geometry).planes
         }
     }
+}
+
+/// The planes of a layer as one codec codes them.
+private struct CodedLayer {
+    var planes: [PlacedPlane] = []
+    var samples: [Plane.Samples] = []
+    /// Of each plane.
+    var streams: [[[UInt8]]] = []
+
+    /// Bytes of all streams, each with its headers in the archive and its line in the manifest.
+    var size: Int { streams.joined().reduce(0) { $0 + $1.count + 160 } }
 }
 
 extension MediaCodec {

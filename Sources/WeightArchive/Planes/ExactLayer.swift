@@ -26,8 +26,9 @@ struct ExactLayerCodebook: LayerCodebook {
         }
     }
 
-    /// Calls `body` with consecutive bytes of the tensor.
-    func forEachPiece(_ planes: [Plane], _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+    func forEachPiece(
+        _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
         try Self.run(of: planes).withUnsafeBytes { try forEachPiece(ofRun: $0, body) }
     }
 
@@ -112,27 +113,10 @@ func mayRepeat(_ run: [UInt8]) -> Bool {
     var sizes = (with: 0, without: 0)
     for start in stride(from: 0, to: run.count, by: step) {
         let piece = run[start..<min(start + length, run.count)]
-        sizes.with += deflatedSize(piece, Z_DEFAULT_STRATEGY)
-        sizes.without += deflatedSize(piece, Z_HUFFMAN_ONLY)
-    }
-    return sizes.with * 1000 < sizes.without * 999
-}
-
-private func deflatedSize(_ bytes: ArraySlice<UInt8>, _ strategy: Int32) -> Int {
-    var stream = z_stream()
-    let size = Int32(MemoryLayout<z_stream>.size)
-    guard deflateInit2_(&stream, 6, Z_DEFLATED, 15, 9, strategy, zlibVersion(), size) == Z_OK else { return 0 }
-    defer { deflateEnd(&stream) }
-    var output = [UInt8](repeating: 0, count: Int(deflateBound(&stream, UInt(bytes.count))))
-    return bytes.withUnsafeBytes { input in
-        output.withUnsafeMutableBufferPointer { output in
-            // zlib only reads what it calls its input, which C cannot say.
-            stream.next_in = UnsafeMutablePointer(mutating: input.bindMemory(to: UInt8.self).baseAddress)
-            stream.avail_in = UInt32(input.count)
-            stream.next_out = output.baseAddress
-            stream.avail_out = UInt32(output.count)
-            _ = deflate(&stream, Z_FINISH)
-            return Int(stream.total_out)
+        piece.withUnsafeBytes { piece in
+            sizes.with += deflatedSize(piece)
+            sizes.without += deflatedSize(piece, strategy: Z_HUFFMAN_ONLY)
         }
     }
+    return sizes.with * 1000 < sizes.without * 999
 }

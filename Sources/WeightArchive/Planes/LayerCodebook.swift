@@ -15,19 +15,25 @@ protocol LayerCodebook: Sendable {
     func restore(
         _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, into bytes: UnsafeMutableRawBufferPointer
     ) throws(MapperError)
-}
-
-extension LayerCodebook {
     /// Calls `body` with the bytes of a tensor, in memory order: in pieces where the codebook can restore it piece by piece.
     ///
     /// - Throws: `MapperError.parameters` as `restore` does, and what `body` throws.
     func forEachPiece(
         _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws
+}
+
+extension LayerCodebook {
+    func forEachPiece(
+        _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, _ body: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        if let trellis = self as? TrellisCodebook, trellis.keepsMemoryOrder(layer) {
-            return try trellis.forEachPiece(planes, layer, dtype, body)
-        }
-        if let exact = self as? ExactLayerCodebook { return try exact.forEachPiece(planes, body) }
+        try withRestored(planes, layer, dtype, body)
+    }
+
+    /// Calls `body` with all bytes of a tensor.
+    fileprivate func withRestored(
+        _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
         let bytes = UnsafeMutableRawBufferPointer.allocate(
             byteCount: layer.count * (dtype.bitWidth ?? 0) / 8, alignment: 16)
         defer { bytes.deallocate() }
@@ -101,9 +107,10 @@ extension TrellisCodebook: LayerCodebook {
 }
 
 extension TrellisCodebook {
-    fileprivate func forEachPiece(
+    func forEachPiece(
         _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, _ body: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
+        guard keepsMemoryOrder(layer) else { return try withRestored(planes, layer, dtype, body) }
         guard dtype != .f64 else {
             return try forEachRun(planes, layer, as: Double.self) { try body(UnsafeRawBufferPointer($0)) }
         }

@@ -70,7 +70,7 @@ struct PlacedPlane: Sendable {
         case .strip(let length): (name, count) = ("strip", length)
         }
         if group.codec.description.medium == .video, case .pictures(let tiling) = group.layers[0].placement {
-            block = [tiling.block.bfin, tiling.block.bfout, tiling.block.bx, tiling.block.by]
+            block = tiling.block.sides
         }
         return Manifest.Plane(
             bits: bits, shape: name, count: count, block: block, stream: stream, streams: group.framesOfStreams.count)
@@ -135,6 +135,9 @@ struct PlacedPlane: Sendable {
 }
 
 extension BlockShape {
+    /// The block as a manifest has it.
+    var sides: [Int] { [bfin, bfout, bx, by] }
+
     /// A block as a manifest has it.
     ///
     /// - Throws: `MapperError.parameters` unless there are four sides.

@@ -32,6 +32,19 @@ public struct Trellis: Hashable, Sendable {
         parityTaps = h1 >> 1
     }
 
+    /// `stateCounts` as a person reads them.
+    public static var knownStates: String { stateCounts.map(String.init).joined(separator: ", ") }
+
+    /// The trellis with so many states.
+    ///
+    /// - Throws: `MapperError.parameters` when there is none.
+    static func known(states: Int) throws(MapperError) -> Trellis {
+        guard let trellis = Trellis(states: states) else {
+            throw .parameters(expected: "a trellis of \(knownStates) states", found: "\(states)")
+        }
+        return trellis
+    }
+
     /// The state after one with a k of this parity.
     func next(_ state: Int, parity: Int) -> Int {
         state >> 1 ^ (state & 1) * unionTaps ^ parity * parityTaps

@@ -46,10 +46,7 @@ public struct TrellisCodebook: Sendable {
     public init(
         states: Int, sorting: Sorting?, centers axis: WeightCenters.Axis?, _ bytes: Span<UInt8>, geometry: LayerGeometry
     ) throws(MapperError) {
-        guard let trellis = Trellis(states: states) else {
-            let known = Trellis.stateCounts.map(String.init).joined(separator: ", ")
-            throw .parameters(expected: "a trellis of \(known) states", found: "\(states)")
-        }
+        let trellis = try Trellis.known(states: states)
         let length = WeightOrder.channelLength(geometry)
         let classCount =
             switch sorting {

@@ -5,12 +5,11 @@ public struct TrellisLayer: Sendable {
     /// Whether the search counted on planes of their own for the two unions.
     public let isSplit: Bool
     /// Whether a plane of all weights may have the layer's pictures.
-    let keepsPictures: Bool
+    var keepsPictures: Bool { codebook.sorting != .both }
     private var indices: [Int16]
     private var unions: [UInt8]
 
-    init(codebook: TrellisCodebook, isSplit: Bool, keepsPictures: Bool, count: Int) {
-        self.keepsPictures = keepsPictures
+    init(codebook: TrellisCodebook, isSplit: Bool, count: Int) {
         self.codebook = codebook
         self.isSplit = isSplit
         indices = Array(repeating: 0, count: count)

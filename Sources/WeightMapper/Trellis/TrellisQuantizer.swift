@@ -32,12 +32,8 @@ public struct TrellisQuantizer: Sendable {
         states: Int, step: Float, lambda: Double = bestLambda, rates: RateModel = .entropy, passes: Int = 1,
         sortsWeights: Bool = true
     ) throws(MapperError) {
-        guard let trellis = Trellis(states: states) else {
-            let known = Trellis.stateCounts.map(String.init).joined(separator: ", ")
-            throw .parameters(expected: "a trellis of \(known) states", found: "\(states)")
-        }
         guard step > 0, step.isFinite else { throw .parameters(expected: "a step above 0", found: "\(step)") }
-        self.trellis = trellis
+        self.trellis = try Trellis.known(states: states)
         self.step = step
         self.lambda = lambda
         self.rates = rates
@@ -80,8 +76,7 @@ public struct TrellisQuantizer: Sendable {
         var layer = TrellisLayer(
             codebook: TrellisCodebook(
                 step: step, trellis: trellis, geometry, classes: form?.classes ?? [], centers: centers),
-            isSplit: isSplit, keepsPictures: form.map { $0.classes.count <= geometry.channels.count } ?? true,
-            count: weights.count)
+            isSplit: isSplit, count: weights.count)
         search(
             positions, isSplit: isSplit, isSorted: isSorted,
             runs: 0..<ceilDivide(weights.count, TrellisSearch.runLength)

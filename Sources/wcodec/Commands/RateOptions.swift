@@ -163,9 +163,8 @@ struct RateOptions: ParsableArguments {
         guard parts.count == 2, parts[0] == "trellis:states", let states = Int(parts[1]),
             Trellis.stateCounts.contains(states)
         else {
-            let known = Trellis.stateCounts.map(String.init).joined(separator: ", ")
             throw ValidationError(
-                "--quantizer: expected uniform, fixed, scaled, trellis or trellis:states=n with n one of \(known), found '\(quantizer)'"
+                "--quantizer: expected uniform, fixed, scaled, trellis or trellis:states=n with n one of \(Trellis.knownStates), found '\(quantizer)'"
             )
         }
         return states

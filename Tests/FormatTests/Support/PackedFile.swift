@@ -99,3 +99,11 @@ extension Data {
         }.joined()
     }
 }
+
+/// The names of all fields of a JSON value, at every depth.
+func fieldNames(_ json: Any) -> Set<String> {
+    if let object = json as? [String: Any] {
+        return object.values.reduce(Set(object.keys)) { $0.union(fieldNames($1)) }
+    }
+    return (json as? [Any])?.reduce([]) { $0.union(fieldNames($1)) } ?? []
+}
