@@ -116,7 +116,7 @@ public final class MappedFile: Sendable {
     public var storedZipEntries: [String: Range<Int>] { ZipDirectory.storedEntries(of: self) }
 
     /// Calls `body` with all of the file's bytes.
-    func withAllBytes<Result, Failure: Error>(
+    package func withAllBytes<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         try withBytes(0..<size, body)

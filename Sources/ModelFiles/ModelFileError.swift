@@ -32,10 +32,10 @@ public enum ModelFileError: Error, Sendable, Equatable, CustomStringConvertible 
 }
 
 /// A name out of a file, quoted for a message.
-func quoted(_ name: String) -> String { "\"\(shown(name, limit: 120))\"" }
+package func quoted(_ name: String) -> String { "\"\(shown(name, limit: 120))\"" }
 
 /// Text out of a file as one line of a message: control characters escaped, long text cut.
-func shown(_ text: String, limit: Int = 300) -> String {
+package func shown(_ text: String, limit: Int = 300) -> String {
     var line = ""
     for scalar in text.unicodeScalars.prefix(limit) {
         switch scalar.properties.generalCategory {

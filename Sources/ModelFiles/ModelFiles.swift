@@ -71,6 +71,9 @@ public enum ModelFiles {
         paths.count == 1 ? try open(paths[0], layout: layout) : try ModelSeries.open(paths, layout: layout)
     }
 
+    /// Whether a file's content is an ONNX model, damaged or not.
+    package static func isONNX(_ file: MappedFile) -> Bool { ONNX.recognizes(file) }
+
     /// Opens a file in a format that recognizes it; a ZIP with compressed entries in its plain form.
     static func open(_ file: MappedFile, as format: any ModelFormat.Type) throws(ModelFileError) -> ModelFile {
         guard let plain = try ZipCompression.plainForm(of: file) else { return try format.open(file) }

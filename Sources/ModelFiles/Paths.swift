@@ -1,7 +1,7 @@
 import Glibc
 
 /// The last component of a path.
-func fileName(_ path: String) -> String {
+package func fileName(_ path: String) -> String {
     path.split(separator: "/").last.map(String.init) ?? path
 }
 

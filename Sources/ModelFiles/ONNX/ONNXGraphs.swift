@@ -2,30 +2,47 @@
 ///
 /// Graphs nest (branches of If, bodies of Loop and Scan) and functions hold nodes of their own; each is a scope of names.
 /// What a tensor holds is not read, so that a model of any size takes memory for its structure only.
-struct ONNXGraphs {
+package struct ONNXGraphs {
     /// A graph or function, in which names have a meaning.
-    struct Scope {
+    package struct Scope {
         /// The graph around it, whose names it sees too; none for the main graph and functions.
-        let parent: Int?
+        package let parent: Int?
         /// What its tensors' names begin with.
         let prefix: String
         /// Names that it defines: inputs, initializers, outputs of its nodes.
         var defined: Set<String> = []
+        /// Where the graph's inputs, its outputs and what it says of other values lie, each a `ValueInfoProto`.
+        package var inputs: [Range<Int>] = []
+        package var outputs: [Range<Int>] = []
+        package var values: [Range<Int>] = []
+        /// Where its sparse initializers lie, each a `SparseTensorProto`.
+        package var sparse: [Range<Int>] = []
+    }
+
+    /// An attribute of a node.
+    package struct Attribute {
+        package let name: String
+        /// Where it lies.
+        package let content: Range<Int>
+        /// Its tensors and its graphs, by their numbers here, in its order.
+        package var tensors: [Int] = []
+        package var scopes: [Int] = []
     }
 
     /// An operator's node, with the attributes that say how it reads its weights.
-    struct Node {
-        let scope: Int
-        let message: ONNXNodeProto
+    package struct Node {
+        package let scope: Int
+        package let message: ONNXNodeProto
         var integers: [String: [Int64]] = [:]
+        package var attributes: [Attribute] = []
 
         /// Whether it is the operator `name` of ONNX itself.
-        var isStandard: Bool { message.domain.isEmpty || message.domain == "ai.onnx" }
+        package var isStandard: Bool { message.domain.isEmpty || message.domain == "ai.onnx" }
     }
 
-    struct Function {
-        let scope: Int
-        let message: ONNXFunctionProto
+    package struct Function {
+        package let scope: Int
+        package let message: ONNXFunctionProto
     }
 
     /// A message whose length changes with that of what it holds.
@@ -36,10 +53,13 @@ struct ONNXGraphs {
         let content: Range<Int>
     }
 
-    private(set) var scopes: [Scope] = []
-    private(set) var nodes: [Node] = []
-    private(set) var functions: [Function] = []
-    private(set) var tensors: [ONNXTensor] = []
+    package private(set) var scopes: [Scope] = []
+    /// In the order of the file: those of one scope follow each other, but for the nodes of the graphs within them.
+    package private(set) var nodes: [Node] = []
+    package private(set) var functions: [Function] = []
+    package private(set) var tensors: [ONNXTensor] = []
+    /// Operator sets by domain, the standard one under "".
+    package private(set) var operatorSets: [String: Int] = [:]
     /// In the order of their first bytes, so that each comes after the one around it.
     private(set) var enclosures: [Enclosure] = []
 
@@ -60,7 +80,7 @@ struct ONNXGraphs {
     ///   - bytes: the file, valid during the call.
     ///   - path: named in errors.
     /// - Throws: ``ModelFileError`` where the file breaks the rules of protocol buffers or of ONNX.
-    init(_ bytes: UnsafeRawBufferPointer, path: String) throws(ModelFileError) {
+    package init(_ bytes: UnsafeRawBufferPointer, path: String) throws(ModelFileError) {
         self.bytes = bytes
         self.path = path
         var fields = ProtobufFields(bytes, 0..<bytes.count, path: path)
@@ -74,7 +94,10 @@ struct ONNXGraphs {
                 guard graphs == 1 else { throw damaged("ONNX model", "one graph", "a second one") }
                 scopes.append(Scope(parent: nil, prefix: ""))
                 try graph(field.content, scope: scopes.count - 1, in: enclose(field, in: nil), depth: 1)
-            case 8: hasOperators = true
+            case 8:
+                hasOperators = true
+                let set: ONNXOperatorSetIdProto = try decodeMessage(bytes, field.content, path: path)
+                operatorSets[set.domain == "ai.onnx" ? "" : set.domain] = Int(clamping: set.version)
             case 25: try function(field)
             default: break
             }
@@ -103,6 +126,10 @@ struct ONNXGraphs {
             case 11:
                 let input: ONNXValueInfoProto = try decodeMessage(bytes, field.content, path: path)
                 scopes[scope].defined.insert(input.name)
+                scopes[scope].inputs.append(field.content)
+            case 12: scopes[scope].outputs.append(field.content)
+            case 13: scopes[scope].values.append(field.content)
+            case 15: scopes[scope].sparse.append(field.content)
             default: break
             }
         }
@@ -142,6 +169,8 @@ struct ONNXGraphs {
         if Self.readingAttributes.contains(message.name) {
             nodes[node].integers[message.name] = message.ints.isEmpty ? [message.i] : message.ints
         }
+        let place = nodes[node].attributes.count
+        nodes[node].attributes.append(Attribute(name: message.name, content: field.content))
         let scope = nodes[node].scope
         let operation = nodes[node].message
         let own = enclose(field, in: enclosure)
@@ -150,19 +179,21 @@ struct ONNXGraphs {
         var fields = ProtobufFields(bytes, field.content, path: path)
         while let inner = try fields.next() {
             guard inner.isDelimited, [5, 6, 10, 11].contains(inner.number) else { continue }
-            let place = counts[inner.number, default: 0]
-            counts[inner.number] = place + 1
-            guard place == 0 || inner.number > 6 else {
+            let position = counts[inner.number, default: 0]
+            counts[inner.number] = position + 1
+            guard position == 0 || inner.number > 6 else {
                 throw damaged("ONNX attribute \(quoted(message.name))", "one value", "a second one")
             }
-            let part = inner.number > 6 ? "\(message.name)[\(place)]" : message.name
+            let part = inner.number > 6 ? "\(message.name)[\(position)]" : message.name
             if inner.number == 6 || inner.number == 11 {
                 let prefix = scopes[scope].prefix + Self.label(label) + Self.label(part)
                 scopes.append(Scope(parent: scope, prefix: prefix))
+                nodes[node].attributes[place].scopes.append(scopes.count - 1)
                 try graph(inner.content, scope: scopes.count - 1, in: enclose(inner, in: own), depth: depth + 1)
                 continue
             }
             let header: ONNXTensorProto = try decodeMessage(bytes, inner.content, path: path)
+            nodes[node].attributes[place].tensors.append(tensors.count)
             if operation.opType == "Constant", nodes[node].isStandard, let output = operation.output.first {
                 try tensor(inner, header, name: output, value: (scope, output), scope: scope, in: own)
             } else {

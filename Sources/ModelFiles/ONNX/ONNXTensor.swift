@@ -1,9 +1,9 @@
 import FoundationEssentials
 
 /// A `TensorProto` of a model: what it holds and where.
-struct ONNXTensor {
+package struct ONNXTensor {
     /// Where its values are.
-    enum Values {
+    package enum Values {
         /// A run of bytes in the model's file.
         case run(Range<Int>)
         /// Bytes of another file, described by `external_data`.
@@ -15,22 +15,25 @@ struct ONNXTensor {
     }
 
     /// Its name, readable and unique among the model's tensors.
-    let name: String
+    package let name: String
     /// Its scope and its name there, as nodes refer to it; nil for one inside of an operator's attribute.
-    let value: (scope: Int, name: String)?
+    package let value: (scope: Int, name: String)?
     /// Whether it is an initializer of a graph, not part of a node.
-    let isInitializer: Bool
-    let shape: [Int]
+    package let isInitializer: Bool
+    package let shape: [Int]
     let type: Int
-    let values: Values
+    package let values: Values
     /// The fields that hold numbers instead of bytes, and the message they lie in.
     let numberFields: [Range<Int>]
     let enclosure: Int
 
     /// The element type by ONNX's number, or nil for strings and types that are not known here.
-    var dtype: DType? { Self.dtypes[type] }
+    package var dtype: DType? { Self.dtypes[type] }
 
-    var count: Int { elementCount(shape) ?? 0 }
+    package var count: Int { elementCount(shape) ?? 0 }
+
+    /// Whether its elements are strings.
+    package var isText: Bool { type == 8 }
 
     /// Bytes of all elements, or nil for types of less than a byte, which ONNX packs in ways of its own.
     var size: Int? {
@@ -46,6 +49,9 @@ struct ONNXTensor {
 
     /// Smaller tensors are not packed.
     static let smallestPlain = 1024
+
+    /// The element type by ONNX's number, or nil for strings and types that are not known here.
+    package static func dtype(_ number: Int) -> DType? { dtypes[number] }
 
     // `TensorProto.DataType` of onnx-ml.proto.
     private static let dtypes: [Int: DType] = [

@@ -4,20 +4,20 @@ import SwiftProtobuf
 /// Walks the fields of one protocol buffer message where it lies, without reading what they hold.
 ///
 /// Source: the "Encoding" chapter of the Protocol Buffers documentation.
-struct ProtobufFields {
+package struct ProtobufFields {
     /// One field of a message.
-    struct Field {
-        let number: Int
+    package struct Field {
+        package let number: Int
         let wireType: UInt8
         /// The whole field, from its tag on.
         let range: Range<Int>
         /// The length before the content; empty for the wire types that have none.
         let length: Range<Int>
         /// The content without tag and length.
-        let content: Range<Int>
+        package let content: Range<Int>
 
         /// Whether the field has a length: messages, strings, bytes, packed numbers.
-        var isDelimited: Bool { wireType == 2 }
+        package var isDelimited: Bool { wireType == 2 }
     }
 
     private let bytes: UnsafeRawBufferPointer
@@ -27,7 +27,7 @@ struct ProtobufFields {
     private(set) var offset: Int
 
     /// Fields of the message that occupies `range` of `bytes`.
-    init(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, path: String) {
+    package init(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, path: String) {
         self.bytes = bytes
         self.path = path
         offset = range.lowerBound
@@ -37,7 +37,7 @@ struct ProtobufFields {
     /// The next field, or nil at the message's end.
     ///
     /// - Throws: ``ModelFileError/malformed(path:part:expected:found:)`` for what is no field or ends beyond the message.
-    mutating func next() throws(ModelFileError) -> Field? {
+    package mutating func next() throws(ModelFileError) -> Field? {
         guard offset < end else { return nil }
         let start = offset
         let (number, wireType) = try tag()
@@ -134,7 +134,7 @@ struct ProtobufFields {
 /// Decodes what the schema declares of the message at `range`; other fields are stepped over, not copied.
 ///
 /// - Throws: ``ModelFileError/malformed(path:part:expected:found:)``.
-func decodeMessage<M: Message>(
+package func decodeMessage<M: Message>(
     _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, path: String
 ) throws(ModelFileError) -> M {
     guard let base = bytes.baseAddress, !range.isEmpty else { return M() }
@@ -153,7 +153,7 @@ func decodeMessage<M: Message>(
 }
 
 /// Calls `body` with each number of a run of protocol buffer fields, packed or one a field, and the offset behind it.
-func forEachNumber(
+package func forEachNumber(
     _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, path: String,
     _ body: (UInt64, Int) throws(ModelFileError) -> Void
 ) throws(ModelFileError) {
