@@ -30,6 +30,7 @@ let package = Package(
         .library(name: "Codecs", targets: ["Codecs"]),
         .library(name: "ModelFiles", targets: ["ModelFiles"]),
         .library(name: "WeightArchive", targets: ["WeightArchive"]),
+        .library(name: "ModelGraph", targets: ["ModelGraph"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -60,6 +61,12 @@ let package = Package(
         library(
             "ModelFiles", ["CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
             exclude: ["ONNX/onnx.proto"]),
+        library(
+            "ModelGraph",
+            [
+                "ModelFiles", .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
         library("WeightArchive", ["WeightMapper", "Codecs", "ModelFiles", "CZip", "CXXHash", "CZlib"]),
         library(
             "Evaluation",
@@ -73,7 +80,7 @@ let package = Package(
         .executableTarget(
             name: "wcodec",
             dependencies: [
-                "WeightMapper", "Codecs", "ModelFiles", "WeightArchive", "Evaluation",
+                "WeightMapper", "Codecs", "ModelFiles", "ModelGraph", "WeightArchive", "Evaluation",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
