@@ -3,6 +3,7 @@ import Codecs
 import Evaluation
 import Glibc
 import ModelFiles
+import ModelGraph
 import WeightArchive
 
 /// Exit statuses beside 0 and ArgumentParser's 64 for wrong usage, as the README lists them.
@@ -34,6 +35,12 @@ enum ExitStatus: Int32 {
             case let error as CodecError:
                 if case .unavailable = error { .codecMissing } else { .badInput }
             case is EvaluationError: .badInput
+            case let error as GraphError:
+                switch error {
+                case .file(.unreadable): .unreadable
+                case .request: .unreadable
+                case .node, .graph, .file, .option: .badInput
+                }
             default: .failure
             }
     }

@@ -12,6 +12,8 @@ struct Wcodec: AsyncParsableCommand {
               wcodec report weights.wcz                 compression ratio, layer by layer
               wcodec verify weights.bin weights.wcz     what packing changed
               wcodec inspect weights.wcz                what is inside
+              wcodec graph model.onnx                   the layers of a network
+              wcodec estimate model.onnx                the memory and compute that it needs
 
             EXIT STATUS
               0   done
@@ -27,6 +29,6 @@ struct Wcodec: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             PackCommand.self, UnpackCommand.self, ReportCommand.self, VerifyCommand.self, InspectCommand.self,
-            CodecsCommand.self,
+            GraphCommand.self, EstimateCommand.self, CodecsCommand.self,
         ])
 }
