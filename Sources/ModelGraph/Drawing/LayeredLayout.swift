@@ -36,6 +36,13 @@ struct LayeredLayout {
         for arrow in picture.arrows.sorted(by: { $0.to < $1.to }) {
             depths[arrow.to] = max(depths[arrow.to], depths[arrow.from] + 1)
         }
+        // What nothing leads to stands right above what it leads to first.
+        let inner = Set(picture.arrows.map(\.to))
+        var first: [Int: Int] = [:]
+        for arrow in picture.arrows where !inner.contains(arrow.from) {
+            first[arrow.from] = min(first[arrow.from] ?? .max, depths[arrow.to])
+        }
+        for (box, depth) in first { depths[box] = depth - 1 }
         rows = Array(repeating: [], count: (depths.max() ?? 0) + 1)
         for (index, depth) in depths.enumerated() {
             cells.append(Cell(width: Self.boxWidth))

@@ -52,7 +52,7 @@ extension Network {
             for (index, line) in box.lines.enumerated() {
                 let style = index == 0 ? " class=\"type\"" : ""
                 text += "<text\(style) x=\"\(number(center.x))\" y=\"\(number(y + step * Double(index + 1) + 4))\">"
-                text += "\(escaped(shortened(line, index == 0 ? 22 : 28)))</text>"
+                text += "\(escaped(shortened(line, index == 0 ? 22 : 26)))</text>"
             }
             text += "</g>\n"
         }

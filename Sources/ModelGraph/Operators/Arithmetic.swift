@@ -10,7 +10,7 @@ extension Operators {
             "Sub": binary({ $0.subtractingReportingOverflow($1) }, { $0 - $1 }, neutral: 0),
             "Mul": binary({ $0.multipliedReportingOverflow(by: $1) }, { $0 * $1 }, neutral: 1),
             "Div": binary({ $0.dividedReportingOverflow(by: $1) }, { $0 / $1 }, neutral: 1),
-            "Mod": binary({ a, b in modulo(a, b) }, nil, buffer: .own),
+            "Mod": Operator(modulo),
             "Min": binary({ (min($0, $1), false) }, { min($0, $1) }, buffer: .own),
             "Max": binary({ (max($0, $1), false) }, { max($0, $1) }, buffer: .own),
             "Equal": comparison { $0 == $1 },
@@ -63,10 +63,16 @@ extension Operators {
         return [Value(type: call.inputs.compactMap { $0?.type }.first, shape: try broadcast(shapes, call))]
     }
 
-    private static func modulo(_ a: Int, _ b: Int) -> (Int, Bool) {
-        guard b != 0, !(a == .min && b == -1) else { return (0, true) }
-        let rest = a % b
-        return (rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest, false)
+    private static func modulo(_ call: inout OperatorCall) throws(GraphError) -> [Value] {
+        var value = try broadcast(&call)[0]
+        // As in C with the attribute, else as in Python.
+        let isTruncated = call.flag("fmod")
+        value.integers = combined(call[0].integers, call[1].integers, value) { a, b in
+            guard let a = a.size, let b = b.size, b != 0, !(a == .min && b == -1) else { return .unknown }
+            let rest = a % b
+            return .size(rest != 0 && (rest < 0) != (b < 0) && !isTruncated ? rest + b : rest)
+        }
+        return [value]
     }
 
     /// An operator whose elements are followed when they are few.

@@ -75,6 +75,8 @@ extension Operators {
     }
 
     private static func scan(_ call: inout OperatorCall) throws(GraphError) -> [Value] {
+        // The first version had batches and lengths of its own.
+        guard call.version > 8 else { return [] }
         guard let count = try call.integer("num_scan_inputs"), (0...call.inputs.count).contains(count) else {
             throw call.failure(
                 "scan inputs among \(call.inputs.count) inputs", "\(try call.integer("num_scan_inputs") ?? -1)")
@@ -121,7 +123,8 @@ extension OperatorCall {
             else { return .unknown }
             return .size(max(most, 0))
         case "Scan":
-            guard case .integer(let count)? = layer.attributes["num_scan_inputs"], count > 0, count <= inputs.count,
+            guard version > 8, case .integer(let count)? = layer.attributes["num_scan_inputs"], count > 0,
+                count <= inputs.count,
                 let shape = inputs[inputs.count - count]?.shape
             else { return .unknown }
             var axis = 0

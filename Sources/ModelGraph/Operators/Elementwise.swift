@@ -29,6 +29,7 @@ extension Operators {
         table["Dropout"] = Operator(dropout, buffer: .view)
         for type in ["IsNaN", "IsInf"] { table[type] = Operator(test) }
         table["Cast"] = Operator(cast)
+        table["BitCast"] = Operator(bitCast)
         table["CastLike"] = Operator(castLike)
         return table
     }()
@@ -67,6 +68,10 @@ extension Operators {
     private static func cast(_ call: inout OperatorCall) throws(GraphError) -> [Value] {
         guard let number = try call.integer("to") else { throw call.failure("attribute to", "none") }
         return [cast(call[0], to: number == 8 ? .string : onnxType(number))]
+    }
+
+    private static func bitCast(_ call: inout OperatorCall) throws(GraphError) -> [Value] {
+        [Value(type: onnxType(try call.integer("to") ?? 0), shape: call.shape(0))]
     }
 
     private static func castLike(_ call: inout OperatorCall) throws(GraphError) -> [Value] {

@@ -9,7 +9,6 @@ extension Operators {
         "Gemm": Operator(gemm, multiplyAdds: gemmMultiplyAdds),
         "Einsum": Operator(einsum, multiplyAdds: einsumMultiplyAdds),
         "Det": Operator(determinant),
-        "Attention": Operator(attention, multiplyAdds: attentionMultiplyAdds),
     ]
 
     static let contributedMatrices: [String: Operator] = [
@@ -18,8 +17,6 @@ extension Operators {
         "DynamicQuantizeMatMul": product(of: 0, 1) { _ in .f32 },
         "MatMulIntegerToFloat": product(of: 0, 1) { $0[2].type ?? .f32 },
         "MatMulNBits": Operator(blockMatMul, multiplyAdds: rowMultiplyAdds),
-        "Attention": Operator(selfAttention, multiplyAdds: selfAttentionMultiplyAdds),
-        "MultiHeadAttention": Operator(multiHeadAttention, multiplyAdds: multiHeadMultiplyAdds),
     ]
 
     /// A product of two inputs, which have these numbers.
@@ -144,62 +141,5 @@ extension Operators {
             return [call[0].cleared(.some(nil))]
         }
         return [call[0].cleared(shape.dropLast() + [.size(columns)])]
-    }
-
-    private static func attention(_ call: inout OperatorCall) throws(GraphError) -> [Value] {
-        guard let q = call.shape(0), let v = call.shape(2), q.count == v.count, [3, 4].contains(q.count) else {
-            return [call[0].cleared(.some(nil))]
-        }
-        var result = q
-        if q.count == 4 {
-            result[3] = v[3]
-        } else if let heads = try call.integer("q_num_heads"), let pairs = try call.integer("kv_num_heads"), pairs > 0 {
-            result[2] =
-                try v[2].size.map { (size) throws(GraphError) in
-                    try call.product([.size(size / pairs), .size(heads)])
-                } ?? .unknown
-        }
-        return [
-            call[0].cleared(result), Value(type: call[1].type), Value(type: call[2].type), Value(type: call[0].type),
-        ]
-    }
-
-    /// The products of queries with keys, and of their scores with the values.
-    private static func attentionMultiplyAdds(_ call: OperatorCall, _ values: [Value]) -> Int? {
-        guard let q = call.shape(0), let k = call.shape(1), q.count == k.count, q.count > 2 else { return nil }
-        guard let keys = k[k.count - 2].size, let first = ModelGraph.product([call[0].count, keys]),
-            let second = ModelGraph.product([values[0].count, keys])
-        else { return nil }
-        let (sum, overflow) = first.addingReportingOverflow(second)
-        return overflow ? nil : sum
-    }
-
-    private static func selfAttention(_ call: inout OperatorCall) throws(GraphError) -> [Value] {
-        guard let shape = call.shape(0), shape.count == 3, let width = call.shape(1)?.last?.size else {
-            return [call[0].cleared(.some(nil))]
-        }
-        let hidden = try call.integers("qkv_hidden_sizes")?.last ?? width / 3
-        return [call[0].cleared([shape[0], shape[1], .size(hidden)]), Value(type: call[0].type)]
-    }
-
-    private static func selfAttentionMultiplyAdds(_ call: OperatorCall, _ values: [Value]) -> Int? {
-        guard let shape = call.shape(0), shape.count == 3,
-            let projection = ModelGraph.product([call[0].count, call.shape(1)?.last?.size]),
-            let scores = ModelGraph.product([values[0].count, shape[1].size, 2])
-        else { return nil }
-        let (sum, overflow) = projection.addingReportingOverflow(scores)
-        return overflow ? nil : sum
-    }
-
-    private static func multiHeadAttention(_ call: inout OperatorCall) throws(GraphError) -> [Value] {
-        guard let q = call.shape(0), q.count == 3, let v = call.shape(2), v.count == 3 else {
-            return [call[0].cleared(.some(nil))]
-        }
-        return [call[0].cleared([q[0], q[1], v[2]]), Value(type: call[0].type), Value(type: call[0].type)]
-    }
-
-    private static func multiHeadMultiplyAdds(_ call: OperatorCall, _ values: [Value]) -> Int? {
-        guard call.shape(1)?.count == 3 else { return nil }
-        return attentionMultiplyAdds(call, values)
     }
 }

@@ -10,7 +10,9 @@ extension Operators {
             "Compress": Operator(compress), "Unique": Operator(unique),
             "NonMaxSuppression": Operator(nonMaxSuppression), "CenterCropPad": Operator(centerCropPad),
         ]
-        for type in ["ScatterElements", "ScatterND", "Scatter", "Trilu", "CumSum", "ReverseSequence", "TensorScatter"] {
+        for type in [
+            "ScatterElements", "ScatterND", "Scatter", "Trilu", "CumSum", "CumProd", "ReverseSequence", "TensorScatter",
+        ] {
             table[type] = Operator(likeInput)
         }
         return table

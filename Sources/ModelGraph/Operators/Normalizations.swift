@@ -15,7 +15,6 @@ extension Operators {
     static let contributedNormalizations: [String: Operator] = [
         "SkipLayerNormalization": Operator(skipNormalization),
         "SkipSimplifiedLayerNormalization": Operator(skipNormalization),
-        "RotaryEmbedding": Operator(likeInput),
     ]
 
     private static func checkChannels(_ call: OperatorCall, _ inputs: ClosedRange<Int>) throws(GraphError) {

@@ -14,11 +14,14 @@ enum Operators {
     }
 
     private static let standard = joined([
-        elementwise, arithmetic, shapes, movements, matrices, convolutions, pools, recurrences, reductions,
+        elementwise, arithmetic, shapes, movements, matrices, attentions, losses, convolutions, pools, recurrences,
+        reductions,
         normalizations, quantizations, constants, signals, resizing, controlFlow,
     ])
 
-    private static let microsoft = joined([contributedMatrices, contributedNormalizations, contributedElementwise])
+    private static let microsoft = joined([
+        contributedMatrices, contributedAttentions, contributedNormalizations, contributedElementwise,
+    ])
 
     private static func joined(_ families: [[String: Operator]]) -> [String: Operator] {
         families.reduce(into: [:]) { all, family in

@@ -9,7 +9,11 @@ extension Operators {
 
     private static func resize(_ call: inout OperatorCall) throws(GraphError) -> [Value] {
         guard let shape = call.shape(0) else { return [call[0].cleared()] }
-        let axes = try call.axes(try call.integers("axes") ?? Array(shape.indices), rank: shape.count)
+        // In their own order: scales and sizes follow it.
+        var axes: [Int] = []
+        for axis in try call.integers("axes") ?? Array(shape.indices) {
+            axes.append(try call.axis(axis, rank: shape.count))
+        }
         var result = shape
         for axis in axes { result[axis] = .unknown }
         let isOld = call.layer.type == "Upsample" || call.version < 11

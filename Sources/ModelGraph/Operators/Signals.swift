@@ -14,11 +14,17 @@ extension Operators {
         let listed = call.has(2) ? call.constants(2)?.first : try call.integer("axis") ?? (call.version < 20 ? 1 : -2)
         guard let listed else { return [call[0].cleared(shape.map { _ in .unknown })] }
         let axis = try call.axis(listed, rank: shape.count)
-        if call.has(1) { shape[axis] = call.constants(1)?.first.map { .size(max($0, 0)) } ?? .unknown }
-        if call.flag("onesided") {
-            shape[axis] = call.flag("inverse") ? .unknown : half(shape[axis])
+        let length = call.has(1) ? call.constants(1)?.first.map { Dimension.size(max($0, 0)) } ?? .unknown : nil
+        let isReal = call.flag("onesided") && call.flag("inverse")
+        if isReal {
+            // Half a spectrum and its mirror image, as real numbers.
+            let whole = shape[axis].size.map { Dimension.size(max($0, 1) - 1) } ?? .unknown
+            let doubled = try call.product([whole, .size(2)])
+            shape[axis] = length ?? doubled
+        } else {
+            shape[axis] = call.flag("onesided") ? half(length ?? shape[axis]) : length ?? shape[axis]
         }
-        shape[shape.count - 1] = .size(2)
+        shape[shape.count - 1] = .size(isReal ? 1 : 2)
         return [call[0].cleared(shape)]
     }
 
