@@ -31,6 +31,7 @@ let package = Package(
         .library(name: "ModelFiles", targets: ["ModelFiles"]),
         .library(name: "WeightArchive", targets: ["WeightArchive"]),
         .library(name: "ModelGraph", targets: ["ModelGraph"]),
+        .library(name: "Execution", targets: ["Execution"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -47,6 +48,8 @@ let package = Package(
         clib("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         // Has the headers of libjxl, libavformat and libsndfile too, which it loads when a codec needs them.
         .target(name: "CCodecShims", dependencies: ["CPNG", "CDeflate"], path: "Sources/CLibs/CCodecShims"),
+        // The functions of engines that are loaded when a network is run.
+        .target(name: "CEngineShims", path: "Sources/CLibs/CEngineShims"),
 
         library("WeightMapper"),
         library("Codecs", ["CPNG", "CCodecShims"]),
@@ -59,11 +62,17 @@ let package = Package(
                 "ModelFiles", .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
+        library(
+            "Execution",
+            [
+                "CEngineShims", "ModelFiles", "ModelGraph", .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ]),
         library("WeightArchive", ["WeightMapper", "Codecs", "ModelFiles", "CZip", "CXXHash", "CZlib"]),
         library(
             "Evaluation",
             [
-                "WeightArchive", "ModelFiles", "WeightMapper", "CZlib", "CZstd",
+                "WeightArchive", "ModelFiles", "ModelGraph", "Codecs", "Execution", "WeightMapper", "CZlib", "CZstd",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -72,7 +81,7 @@ let package = Package(
         .executableTarget(
             name: "wcodec",
             dependencies: [
-                "WeightMapper", "Codecs", "ModelFiles", "ModelGraph", "WeightArchive", "Evaluation",
+                "WeightMapper", "Codecs", "ModelFiles", "ModelGraph", "Execution", "WeightArchive", "Evaluation",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
