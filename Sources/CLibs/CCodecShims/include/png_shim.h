@@ -41,3 +41,15 @@ wc_png_result wc_png_check(const uint8_t *file, size_t size, wc_png_format forma
 /// Reads a PNG file of exactly `format` into `samples`, which has room for width x height samples and `height` bytes more: in the
 /// file a byte precedes each row.
 wc_png_result wc_png_decode(const uint8_t *file, size_t size, wc_png_format format, void *samples, wc_message *message);
+
+/// Most pixels of a picture that `wc_png_read_pixels` reads.
+enum { wc_picture_most_pixels = 1 << 27 };
+
+/// Pixels of one or three samples of 8 bits, row by row; `samples` is released with `wc_release`.
+typedef struct {
+    uint8_t *samples;
+    uint32_t width, height;
+} wc_picture;
+
+/// Reads any PNG file as gray, or as red, green and blue.
+bool wc_png_read_pixels(const uint8_t *file, size_t size, bool is_rgb, wc_picture *picture, wc_message *message);
