@@ -1,6 +1,7 @@
 import ArgumentParser
 import Codecs
 import Evaluation
+import Execution
 import Glibc
 import ModelFiles
 import ModelGraph
@@ -40,6 +41,18 @@ enum ExitStatus: Int32 {
                 case .file(.unreadable): .unreadable
                 case .request: .unreadable
                 case .node, .graph, .file, .option: .badInput
+                }
+            case let error as ExecutionError:
+                switch error {
+                case .missing: .codecMissing
+                case .run: .failure
+                case .unknownTarget, .model, .value: .badInput
+                }
+            case let error as DataError:
+                switch error {
+                case .unreadable: .unreadable
+                case .library: .codecMissing
+                case .file, .input, .option: .badInput
                 }
             default: .failure
             }

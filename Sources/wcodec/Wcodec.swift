@@ -14,6 +14,7 @@ struct Wcodec: AsyncParsableCommand {
               wcodec inspect weights.wcz                what is inside
               wcodec graph model.onnx                   the layers of a network
               wcodec estimate model.onnx                the memory and compute that it needs
+              wcodec run model.onnx --input x.npy       what it makes of an input
 
             EXIT STATUS
               0   done
@@ -29,6 +30,6 @@ struct Wcodec: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             PackCommand.self, UnpackCommand.self, ReportCommand.self, VerifyCommand.self, InspectCommand.self,
-            GraphCommand.self, EstimateCommand.self, CodecsCommand.self,
+            GraphCommand.self, EstimateCommand.self, RunCommand.self, CodecsCommand.self,
         ])
 }

@@ -63,23 +63,27 @@ struct NetworkOptions: ParsableArguments {
         return (record.kindHint ?? guess.kind.rawValue, record.conventionHint ?? guess.convention.rawValue)
     }
 
-    private func sizes() throws -> [String: [Int]] {
-        var result: [String: [Int]] = [:]
-        for text in shapes {
-            guard let equals = text.lastIndex(of: "=") else { throw mistake(text) }
-            let name = String(text[..<equals])
-            let list = text[text.index(after: equals)...]
-            let parts = list == "scalar" ? [] : list.split(separator: "x", omittingEmptySubsequences: false)
-            let sizes = parts.compactMap { part in Int(part).flatMap { $0 < 0 ? nil : $0 } }
-            guard !name.isEmpty, sizes.count == parts.count else { throw mistake(text) }
-            guard result.updateValue(sizes, forKey: name) == nil else {
-                throw ValidationError("--shape: expected each input once, found '\(name)' twice")
-            }
-        }
-        return result
-    }
+    private func sizes() throws -> [String: [Int]] { try inputSizes(shapes) }
+}
 
-    private func mistake(_ text: String) -> ValidationError {
+/// Sizes of inputs, as `--shape` gives them.
+///
+/// - Throws: `ValidationError`.
+func inputSizes(_ shapes: [String]) throws -> [String: [Int]] {
+    func mistake(_ text: String) -> ValidationError {
         ValidationError("--shape: expected 'input=sizes' such as 'x=1x3x224x224', found '\(text)'")
     }
+    var result: [String: [Int]] = [:]
+    for text in shapes {
+        guard let equals = text.lastIndex(of: "=") else { throw mistake(text) }
+        let name = String(text[..<equals])
+        let list = text[text.index(after: equals)...]
+        let parts = list == "scalar" ? [] : list.split(separator: "x", omittingEmptySubsequences: false)
+        let sizes = parts.compactMap { part in Int(part).flatMap { $0 < 0 ? nil : $0 } }
+        guard !name.isEmpty, sizes.count == parts.count else { throw mistake(text) }
+        guard result.updateValue(sizes, forKey: name) == nil else {
+            throw ValidationError("--shape: expected each input once, found '\(name)' twice")
+        }
+    }
+    return result
 }

@@ -11,7 +11,7 @@ extension NonFinitePolicy: ExpressibleByArgument {}
 
 /// Options of every command that works for a while.
 struct RunOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Layers worked on at the same time; the result does not depend on it.", valueName: "n"))
+    @Option(help: ArgumentHelp("Jobs at the same time; packed and restored files do not depend on it.", valueName: "n"))
     var threads: Int = ProcessInfo.processInfo.activeProcessorCount
 
     @Flag(name: .shortAndLong, help: "Print nothing but errors.")

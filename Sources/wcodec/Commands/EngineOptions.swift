@@ -1,0 +1,56 @@
+import ArgumentParser
+import Evaluation
+import Execution
+
+/// Options that say what runs a network, and how pictures become its input.
+struct EngineOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "What runs the network.", valueName: ExecutionTargets.all.map { $0.name }.joined(separator: "|")))
+    var engine: String = ExecutionTargets.all[0].name
+
+    @Option(
+        help: ArgumentHelp(
+            "ONNX Runtime's library, or the folder it lies in. (default: what WCODEC_ONNXRUNTIME names, the system's, or that of "
+                + "python3's package)", valueName: "path"), completion: .file())
+    var onnxruntime: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What is taken from the samples of a picture, 0 to 1: one value, or one for each channel. (default: 0)",
+            valueName: "m[,m,m]"))
+    var mean: String?
+
+    @Option(
+        help: ArgumentHelp("What they are divided by then. (default: 1)", valueName: "d[,d,d]"))
+    var std: String?
+
+    func validate() throws {
+        do { _ = try ExecutionTargets.named(engine) } catch { throw ValidationError("--engine: \(error)") }
+        _ = try scaling()
+    }
+
+    /// The engine, found on this machine.
+    func target() async throws -> any ExecutionTarget {
+        try await ExecutionTargets.named(engine).init(library: onnxruntime)
+    }
+
+    /// How samples of pictures become floats.
+    func scaling() throws -> PictureScaling {
+        let deviation = try channelValues(std, "--std", orElse: 1)
+        guard !deviation.contains(0) else {
+            throw ValidationError("--std: expected other numbers than 0, found '\(std ?? "")'")
+        }
+        return PictureScaling(mean: try channelValues(mean, "--mean", orElse: 0), deviation: deviation)
+    }
+
+    private func channelValues(_ text: String?, _ option: String, orElse value: Double) throws -> [Double] {
+        guard let text else { return [value] }
+        let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+        let values = parts.compactMap { Double($0) }.filter(\.isFinite)
+        guard values.count == parts.count, [1, 3].contains(values.count) else {
+            throw ValidationError("\(option): expected 1 or 3 numbers with commas between, found '\(text)'")
+        }
+        return values
+    }
+}

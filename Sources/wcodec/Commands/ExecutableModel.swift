@@ -1,0 +1,53 @@
+import Evaluation
+import ModelFiles
+import WeightArchive
+
+/// An ONNX model that can be run: the file itself, or one restored from a packed file for as long as it is needed.
+struct ExecutableModel {
+    /// The ONNX file.
+    let path: String
+    private let folder: TemporaryFolder?
+
+    /// - Parameters:
+    ///   - path: an ONNX model or a packed file.
+    ///   - delta: the model that it was packed against.
+    /// - Throws: `DataError` when either holds another kind of model, and what restoring throws.
+    init(_ path: String, delta: String?, _ options: RunOptions) async throws {
+        guard try PackedModel.recognizes(path) else {
+            guard delta == nil else { throw ArchiveError.option("--delta: expected with a packed file") }
+            try Self.checkFormat(of: path)
+            self.path = path
+            folder = nil
+            return
+        }
+        let model = try PackedModel(path, base: try openBase(delta))
+        let folder = try TemporaryFolder()
+        do {
+            let target = "\(folder.path)/\(model.isFolder ? "model" : model.fileNames[0])"
+            let progress = ProgressLine("restoring", quiet: options.quiet)
+            defer { progress.clear() }
+            let threads = options.threads
+            let changed = try await withInterruption {
+                try await Unpacker(model).unpack(to: target, threads: threads, force: false) { progress.show($0) }
+            }
+            warn(ofRoundingIn: changed)
+            self.path = model.modelPath(in: target)
+            try Self.checkFormat(of: self.path)
+        } catch {
+            folder.remove()
+            throw error
+        }
+        self.folder = folder
+    }
+
+    /// Removes a restored model.
+    func remove() { folder?.remove() }
+
+    /// Refuses what is no ONNX model.
+    static func checkFormat(of path: String) throws {
+        let format = try ModelFiles.open(path).format
+        guard format == .onnx else {
+            throw DataError.file(path: path, part: "model", expected: "an ONNX model", found: format.title)
+        }
+    }
+}
