@@ -1,6 +1,6 @@
 import ArgumentParser
 import Evaluation
-import FoundationEssentials
+import Execution
 import ModelFiles
 import WeightArchive
 
@@ -14,8 +14,13 @@ struct VerifyCommand: AsyncParsableCommand {
             The evaluation is any shell command in which {} stands for a model's path, quoted; the last number that it prints \
             is the metric. It runs on the original and on the restored model.
 
+            With --data both networks, of ONNX models, run on the same samples: an array archive (.npz) with an array for each input \
+            or x, and labels y; IDX files; a folder of pictures or sounds with labels.csv. Without labels the outputs are compared. \
+            docs/data.md specifies the forms and the metrics (top1, top5, mse, cosine, kl, perplexity, f1, wer).
+
             EXAMPLES
               wcodec verify model.pt model.wcz
+              wcodec verify model.onnx model.wcz --data test.npz --max-loss 0.5%
               wcodec verify model.pt model.wcz --eval 'python eval.py {}' --max-loss 0.005
               wcodec verify model.pt model.wcz --eval 'python perplexity.py {}' \\
                 --lower-is-better --max-loss 1%
@@ -52,12 +57,20 @@ struct VerifyCommand: AsyncParsableCommand {
     @Flag(help: "Print the result as JSON.")
     var json = false
 
+    @OptionGroup(title: "Data for ONNX models") var data: DataOptions
+
     @OptionGroup var run: RunOptions
 
     func validate() throws {
+        guard eval == nil || data.data == nil else {
+            throw ValidationError("expected --eval or --data, found both")
+        }
+        guard data.data == nil || !lowerIsBetter else {
+            throw ValidationError("--lower-is-better: expected with --eval; of --metric it is known")
+        }
         if let maxLoss {
-            guard eval != nil else {
-                throw ValidationError("--max-loss: expected with --eval, which measures the loss")
+            guard eval != nil || data.data != nil else {
+                throw ValidationError("--max-loss: expected with --eval or --data, which measure the loss")
             }
             guard LossLimit(maxLoss) != nil else {
                 throw ValidationError("--max-loss: expected a number or a percentage, found '\(maxLoss)'")
@@ -69,20 +82,21 @@ struct VerifyCommand: AsyncParsableCommand {
         try await reportingErrors {
             let command = try eval.map { text throws(EvaluationError) in try EvaluationCommand(text) }
             let before = try ModelFiles.open(original, layout: layout)
+            let target = data.data == nil ? nil : try await data.target(for: before)
             let model = try PackedModel(packed, base: try openBase(delta))
             let folder = try TemporaryFolder()
             defer { folder.remove() }
             // The restored model keeps its name: frameworks look at extensions.
-            let target = "\(folder.path)/\(model.isFolder ? "model" : model.fileNames[0])"
+            let place = "\(folder.path)/\(model.isFolder ? "model" : model.fileNames[0])"
             let progress = ProgressLine("restoring", quiet: run.quiet)
             defer { progress.clear() }
             let threads = run.threads
             let changed = try await withInterruption {
-                try await Unpacker(model).unpack(to: target, threads: threads, force: false) { progress.show($0) }
+                try await Unpacker(model).unpack(to: place, threads: threads, force: false) { progress.show($0) }
             }
             progress.clear()
             warn(ofRoundingIn: changed)
-            let restored = model.modelPath(in: target)
+            let restored = model.modelPath(in: place)
             let comparison = try ModelComparison(before, try ModelFiles.open(restored, layout: layout))
             var change: MetricChange?
             if let command {
@@ -90,15 +104,28 @@ struct VerifyCommand: AsyncParsableCommand {
                     before: try await command.metric(of: original), after: try await command.metric(of: restored),
                     higherIsBetter: !lowerIsBetter)
             }
+            let accuracy = try await accuracy(restored, on: target)
+            if let accuracy {
+                change = accuracy.change
+                guard maxLoss == nil || change != nil else {
+                    throw DataError.option("--max-loss", expected: "labels, or a --metric", found: "neither")
+                }
+            }
             let packedNames = Set(model.summary.layers.flatMap { [$0.name] + $0.aliases })
             let wrong = comparison.tensors.filter { !$0.isIdentical && !packedNames.contains($0.name) }.map(\.name)
             let limit = maxLoss.flatMap(LossLimit.init)
             let isAccepted = change.map { limit?.accepts($0) ?? true } ?? true
             if json {
-                try printJSON(VerificationDocument(comparison, change, accepted: isAccepted && wrong.isEmpty))
+                try printJSON(VerificationDocument(comparison, change, accuracy, accepted: isAccepted && wrong.isEmpty))
             } else if !run.quiet {
                 printTensors(comparison)
-                if let change { printChange(change) }
+                if let accuracy, let target {
+                    for line in AccuracyText(accuracy).lines(width: terminalWidth()) + [target.description] {
+                        print(line)
+                    }
+                } else if let change {
+                    printChange(change)
+                }
             }
             for name in wrong { printError("tensor \(printable(name)): expected the original's bytes, found others") }
             if comparison.foreignDifferences > 0 {
@@ -113,6 +140,12 @@ struct VerifyCommand: AsyncParsableCommand {
                 throw ExitCode(ExitStatus.verificationFailed.rawValue)
             }
         }
+    }
+
+    /// What running both networks gives; nothing without an engine, which only data asks for.
+    private func accuracy(_ restored: String, on target: (any ExecutionTarget)?) async throws -> AccuracyResult? {
+        guard let target else { return nil }
+        return try await data.compare(original, restored, on: target, run)
     }
 
     private func printTensors(_ comparison: ModelComparison) {
@@ -143,59 +176,4 @@ struct VerifyCommand: AsyncParsableCommand {
         let relative = change.before == 0 ? "" : " (\(fixed(change.relativeLoss * 100, 3)) %)"
         print("metric before \(change.before), after \(change.after): loss \(significant(change.loss))\(relative)")
     }
-}
-
-/// The result of a verification as JSON.
-private struct VerificationDocument: Encodable {
-    struct Tensor: Encodable {
-        let name, dtype: String
-        let shape: [Int]
-        let identical: Bool
-        let snr, relativeError, maxError: Double?
-    }
-
-    struct Metric: Encodable {
-        let before, after, loss, relativeLoss: Double
-    }
-
-    let tensors: [Tensor]
-    let foreignDifferences: Int
-    let metric: Metric?
-    let accepted: Bool
-
-    init(_ comparison: ModelComparison, _ change: MetricChange?, accepted: Bool) {
-        tensors = comparison.tensors.map { tensor in
-            let error = tensor.error
-            return Tensor(
-                name: tensor.name, dtype: tensor.dtype, shape: tensor.shape, identical: tensor.isIdentical,
-                snr: error.map { signalToNoise($0.variance, $0.meanSquaredError) },
-                relativeError: error.map {
-                    ($0.meanSquaredError / max($0.variance, .leastNormalMagnitude)).squareRoot()
-                },
-                maxError: error?.maximumError)
-        }
-        foreignDifferences = comparison.foreignDifferences
-        metric = change.map {
-            Metric(before: $0.before, after: $0.after, loss: $0.loss, relativeLoss: $0.relativeLoss)
-        }
-        self.accepted = accepted && comparison.foreignDifferences == 0
-    }
-}
-
-/// A folder for files that nobody else is to see, beside nothing of the user's.
-struct TemporaryFolder {
-    let path: String
-
-    init() throws {
-        let parent = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
-        path = "\(parent)/wcodec-\(UInt64.random(in: 0 ... .max))"
-        do {
-            try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
-        } catch {
-            throw ArchiveError.cannotWrite(path: path, reason: "cannot be created")
-        }
-    }
-
-    func remove() { try? FileManager.default.removeItem(atPath: path) }
 }

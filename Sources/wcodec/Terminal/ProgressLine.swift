@@ -6,12 +6,15 @@ import WeightArchive
 /// One line on a terminal's standard error that says how far the work is and when it will be done; silent elsewhere.
 final class ProgressLine: Sendable {
     private let title: String
+    private let unit: (name: String, size: Double)
     private let isShown: Bool
     private let start = ContinuousClock.now
     private let lastDrawn: Mutex<ContinuousClock.Instant?> = Mutex(nil)
 
-    init(_ title: String, quiet: Bool) {
+    /// - Parameter unit: what is counted, and how many of it make one; a million weights when left out.
+    init(_ title: String, quiet: Bool, unit: (name: String, size: Double) = ("M weights", 1e6)) {
         self.title = title
+        self.unit = unit
         isShown = !quiet && isatty(STDERR_FILENO) == 1
     }
 
@@ -26,9 +29,10 @@ final class ProgressLine: Sendable {
             let bar = String(repeating: "#", count: Int(part * 20)).padded(to: 20, with: "-")
             // What an earlier run did took none of this one's time.
             let own = Double(progress.done - progress.resumed)
-            let rate = elapsed > 0 ? fixed(own / elapsed / 1e6, 1) : "-"
+            let rate = elapsed > 0 ? fixed(own / elapsed / unit.size, 1) : "-"
             let left = own > 0 ? clock(Double(progress.total - progress.done) * elapsed / own) : "-:--"
-            writeToStandardError("\r\(title) [\(bar)] \(Int(part * 100)) %  \(rate) M weights/s  ETA \(left) \u{1B}[K")
+            writeToStandardError(
+                "\r\(title) [\(bar)] \(Int(part * 100)) %  \(rate) \(unit.name)/s  ETA \(left) \u{1B}[K")
         }
     }
 
