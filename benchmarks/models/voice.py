@@ -14,6 +14,12 @@ def windows_of(samples):
     return np.stack([padded[start:][: CONTEXT + WINDOW] for start in range(0, len(samples) - WINDOW + 1, WINDOW)])
 
 
+def labels_of(recording, count):
+    """Whether there is speech in each of the first `count` windows: their middles lie in a speaker's turn."""
+    middles = (np.arange(count) + 0.5) * WINDOW / speech.RATE
+    return np.any([(middles >= turn.start) & (middles < turn.end) for turn in recording.turns], axis=0)
+
+
 def evaluate(speech_probabilities):
     """F1 and AUC, and the probabilities themselves [1, windows].
 
@@ -23,9 +29,8 @@ def evaluate(speech_probabilities):
     probabilities, labels = [], []
     for recording in speech.recordings():
         found = speech_probabilities(windows_of(recording.samples))
-        middles = (np.arange(len(found)) + 0.5) * WINDOW / speech.RATE
         probabilities.append(found)
-        labels.append(np.any([(middles >= turn.start) & (middles < turn.end) for turn in recording.turns], axis=0))
+        labels.append(labels_of(recording, len(found)))
     probabilities, labels = np.concatenate(probabilities), np.concatenate(labels)
     detected = probabilities > 0.5
     results = {

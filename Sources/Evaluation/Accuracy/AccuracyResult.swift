@@ -50,22 +50,29 @@ public struct AccuracyResult: Sendable, Encodable {
             let loss = metric?.higherIsBetter == true ? before - after : after - before
             return [ratio(0), ratio(1), ratio(2), ratio(3).squareRoot(), before, after, loss]
         }
-        // Positions of one sample depend on each other: only one for each makes independent trials.
-        func share(_ column: [Tally], orElse estimate: Estimate) -> Estimate {
-            guard column.allSatisfy({ $0.entries.count == 2 && $0.entries[1].amount == 1 }) else { return estimate }
-            let hits = column.reduce(0) { $0 + $1.entries[0].amount }
-            return Estimate(share: hits, of: Double(column.count))
-        }
         let isShare = metric == .top1 || metric == .top5
-        let (hasClasses, hasProbabilities) = (
-            judge.reading != .values, judge.reading != .values && judge.reading != .tokens
-        )
-        agreement = hasClasses ? share(columns[0], orElse: estimates[0]) : nil
-        divergence = hasProbabilities ? estimates[1] : nil
+        let hasClasses = judge.reading != .values
+        agreement = hasClasses ? Self.share(columns[0]) ?? estimates[0] : nil
+        divergence = hasClasses && judge.reading != .tokens ? estimates[1] : nil
         cosine = estimates[2]
         relativeError = estimates[3]
-        before = metric == nil ? nil : isShare ? share(columns[4], orElse: estimates[4]) : estimates[4]
-        after = metric == nil ? nil : isShare ? share(columns[5], orElse: estimates[5]) : estimates[5]
-        loss = metric == nil ? nil : estimates[6]
+        before = metric == nil ? nil : isShare ? Self.share(columns[4]) ?? estimates[4] : estimates[4]
+        after = metric == nil ? nil : isShare ? Self.share(columns[5]) ?? estimates[5] : estimates[5]
+        loss = metric == nil ? nil : isShare ? Self.difference(columns[4], columns[5]) ?? estimates[6] : estimates[6]
+    }
+
+    /// A share of samples; `nil` unless each is one trial: positions of one sample depend on each other.
+    private static func share(_ column: [Tally]) -> Estimate? {
+        trials(column).map { Estimate(share: Double($0.count { $0 }), of: Double($0.count)) }
+    }
+
+    private static func difference(_ before: [Tally], _ after: [Tally]) -> Estimate? {
+        guard let first = trials(before), let second = trials(after) else { return nil }
+        return Estimate(differenceOf: first, second)
+    }
+
+    private static func trials(_ column: [Tally]) -> [Bool]? {
+        guard column.allSatisfy({ $0.entries.count == 2 && $0.entries[1].amount == 1 }) else { return nil }
+        return column.map { $0.entries[0].amount == 1 }
     }
 }

@@ -4,6 +4,8 @@ public struct Estimate: Sendable, Encodable {
     public enum Method: String, Sendable, Encodable {
         /// Wilson's score interval of a share of independent trials.
         case wilson
+        /// Newcombe's interval of the difference of two shares of the same trials.
+        case newcombe
         /// Percentiles over samples drawn again.
         case bootstrap
     }
@@ -29,6 +31,36 @@ extension Estimate {
         low = max(0, min(p, (center - half) / scale))
         high = min(1, max(p, (center + half) / scale))
         method = .wilson
+    }
+
+    /// How many more of the same independent trials succeeded one way than another way.
+    ///
+    /// Source: R. G. Newcombe, "Improved Confidence Intervals for the Difference Between Binomial Proportions Based on Paired Data",
+    /// Statistics in Medicine 17 (1998), method 10: Wilson's intervals joined by the correlation of the two ways.
+    ///
+    /// - Parameters:
+    ///   - first: whether each trial succeeded the one way.
+    ///   - second: whether it did the other way.
+    init(differenceOf first: [Bool], _ second: [Bool]) {
+        let trials = Double(first.count)
+        func total(_ isFirst: Bool, _ isSecond: Bool) -> Double {
+            Double(zip(first, second).count { $0 == isFirst && $1 == isSecond })
+        }
+        let (both, onlyFirst, onlySecond, none) =
+            (total(true, true), total(true, false), total(false, true), total(false, false))
+        let a = Estimate(share: both + onlyFirst, of: trials)
+        let b = Estimate(share: both + onlySecond, of: trials)
+        let margins = (both + onlyFirst) * (onlySecond + none) * (both + onlySecond) * (onlyFirst + none)
+        var excess = both * none - onlyFirst * onlySecond
+        if excess > 0 { excess = max(0, excess - trials / 2) }
+        let correlation = margins == 0 ? 0 : excess / margins.squareRoot()
+        func joined(_ x: Double, _ y: Double) -> Double {
+            max(0, x * x - 2 * correlation * x * y + y * y).squareRoot()
+        }
+        value = a.value - b.value
+        low = value - joined(a.value - a.low, b.high - b.value)
+        high = value + joined(a.high - a.value, b.value - b.low)
+        method = .newcombe
     }
 }
 

@@ -22,11 +22,15 @@ struct AccuracyText {
             guard let estimate else { continue }
             table.add([
                 name, text(estimate.value), "\(text(estimate.low)) to \(text(estimate.high))",
-                estimate.method == .wilson ? "Wilson" : "bootstrap",
+                Self.methods[estimate.method] ?? "",
             ])
         }
         return table.lines(width: width)
     }
+
+    private static let methods = [
+        Estimate.Method.wilson: "Wilson", .newcombe: "Newcombe", .bootstrap: "bootstrap",
+    ]
 
     private func text(_ value: Double) -> String { significant(value, 4) }
 }

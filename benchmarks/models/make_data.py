@@ -1,0 +1,49 @@
+"""Labeled data of magika's and silero-vad's evaluations as array archives that `wcodec verify --data` reads.
+
+    make_data.py magika magika.npz
+    make_data.py silero silero.npz
+
+The samples and labels are those of evaluate_magika.py and of evaluate_silero_onnx.py with the file that takes a whole
+recording; docs/data.md specifies the form. Needs numpy, and onnxruntime as those scripts do.
+"""
+
+import argparse
+import json
+
+import numpy as np
+
+import evaluate_magika
+import evaluate_silero_onnx
+import fetched
+import speech
+import voice
+
+
+def magika():
+    """A row of features and a type for each file."""
+    config = json.loads(fetched.file("magika/config.min.json").read_text(encoding="utf-8"))
+    rows, labels = evaluate_magika.files(config)
+    return {"bytes": rows, "y": labels}
+
+
+def silero():
+    """The windows of each recording, and for each window whether there is speech in it."""
+    zeros = np.zeros((1, 1, evaluate_silero_onnx.HIDDEN), np.float32)
+    arrays = {"h": zeros, "c": zeros}
+    for number, recording in enumerate(speech.recordings()):
+        windows = voice.windows_of(recording.samples)
+        arrays[f"input/{number}"] = windows
+        arrays[f"y/{number}"] = voice.labels_of(recording, len(windows))
+    return arrays
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", choices=["magika", "silero"])
+    parser.add_argument("file", metavar="FILE.npz")
+    arguments = parser.parse_args()
+    np.savez_compressed(arguments.file, **{"magika": magika, "silero": silero}[arguments.model]())
+
+
+if __name__ == "__main__":
+    main()
