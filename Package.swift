@@ -41,23 +41,15 @@ let package = Package(
     targets: [
         clib("CPNG", pkgConfig: "libpng", apt: "libpng-dev"),
         clib("CDeflate", pkgConfig: "libdeflate", apt: "libdeflate-dev"),
-        // Without pkg-config, whose flags for libjxl SwiftPM warns of and does not need.
-        clib("CJXL", apt: "libjxl-dev"),
-        clib("CAVCodec", pkgConfig: "libavcodec", apt: "libavcodec-dev"),
-        clib("CAVFormat", pkgConfig: "libavformat", apt: "libavformat-dev"),
-        clib("CAVUtil", pkgConfig: "libavutil", apt: "libavutil-dev"),
-        clib("CSndfile", pkgConfig: "sndfile", apt: "libsndfile1-dev"),
         clib("CZip", pkgConfig: "libzip", apt: "libzip-dev"),
         clib("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
         clib("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
         clib("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
-        .target(
-            name: "CCodecShims",
-            dependencies: ["CPNG", "CDeflate", "CAVCodec", "CAVFormat", "CAVUtil"],
-            path: "Sources/CLibs/CCodecShims"),
+        // Has the headers of libjxl, libavformat and libsndfile too, which it loads when a codec needs them.
+        .target(name: "CCodecShims", dependencies: ["CPNG", "CDeflate"], path: "Sources/CLibs/CCodecShims"),
 
         library("WeightMapper"),
-        library("Codecs", ["CPNG", "CJXL", "CAVCodec", "CAVFormat", "CAVUtil", "CSndfile", "CCodecShims"]),
+        library("Codecs", ["CPNG", "CCodecShims"]),
         library(
             "ModelFiles", ["CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
             exclude: ["ONNX/onnx.proto"]),

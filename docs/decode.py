@@ -315,8 +315,8 @@ TRELLISES = {1: (0, 0), 4: (0o5, 0o2), 8: (0o13, 0o4), 16: (0o23, 0o4), 32: (0o4
 TRELLISES |= {64: (0o103, 0o24), 128: (0o235, 0o126), 256: (0o515, 0o362)}
 
 
-def walk_trellis(planes, bits, count, states):
-    """Points of the grid, 2k + u, of all weights in the order of their indices (7.5.2, 7.5.3)."""
+def walk_trellis(planes, bits, count, states, run=65536):
+    """Points of the grid, 2k + u, of all weights in the order of their indices, in runs of so many (7.5.2, 7.5.3)."""
     check(states in TRELLISES, f"{states} states")
     h0, h1 = TRELLISES[states]
     following = [s >> 1 ^ (s & 1) * (h0 >> 1) ^ parity * (h1 >> 1) for s in range(states) for parity in (0, 1)]
@@ -329,7 +329,7 @@ def walk_trellis(planes, bits, count, states):
     places, ends, digits = [0, first], [min(first, count), count], count
     points, state = [], 0
     for i in range(count):
-        if i % 65536 == 0:
+        if i % run == 0:
             state = 0
         union = state & 1
         plane = union if is_split else 0
@@ -351,6 +351,16 @@ def walk_trellis(planes, bits, count, states):
     return np.array(points, np.int64)
 
 
+def add_predictions(points, lag, coefficients):
+    """Adds to points, one row for each place, what the places before predict (7.5.4)."""
+    for place in range(len(points)):
+        total = np.full(points.shape[1], 64)
+        for tap, values in enumerate(coefficients, start=1):
+            if place >= tap * lag:
+                total += values * points[place - tap * lag]
+        points[place] += 2 * np.clip(total >> 7, -8191, 8191)
+
+
 def restore_trellis(planes, bits, axes, count, quantizer, parameters):
     """Weights of the quantizer trellis (7.5)."""
     channels, inner = channel_layout(axes, count, True)
@@ -362,12 +372,23 @@ def restore_trellis(planes, bits, axes, count, quantizer, parameters):
     check(sorting in (None, "channels", "both"), f"sorted by {sorting}")
     check(centering in (None, "channels", "places"), f"centers of {centering}")
     check(not sorting or channels * length == count, "a layer that cannot be sorted")
+    order, lag = quantizer.get("order"), quantizer.get("lag")
+    if order is not None or lag is not None:
+        check(order in (1, 2, 3, 4) and type(lag) is int and 1 <= lag < length, f"order {order}, lag {lag}")
+        check(not sorting and not centering and channels * length == count, "a layer that cannot be predicted")
+        check(channels <= 65536, "more channels than a run")
+        check(len(parameters) == 4 + order * channels, "parameters of another size")
+        coefficients = np.frombuffer(parameters[4:], np.int8).astype(np.int64).reshape(order, channels)
     sizes = [4, channels if sorting else 0, length if sorting == "both" else 0]
     sizes.append({None: 0, "channels": channels, "places": length}[centering])
-    check(len(parameters) == sum(sizes), "parameters of another size")
+    check(order or len(parameters) == sum(sizes), "parameters of another size")
     step, *classes, centers = (parameters[sum(sizes[:i]) : sum(sizes[: i + 1])] for i in range(4))
     step = float(np.frombuffer(step, "<f4")[0])
     check(0 < step < math.inf, f"a step of {step}")
+    if order:
+        walked = walk_trellis(planes, bits, count, quantizer["states"], channels).reshape(length, channels)
+        add_predictions(walked, lag, coefficients)
+        return walked[place, channel] * step
     by_channel, by_place = (np.frombuffer(values, np.uint8).astype(int) for values in classes)
 
     # The last key comes first.

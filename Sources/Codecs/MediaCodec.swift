@@ -10,6 +10,9 @@ public protocol MediaCodec: Sendable {
     /// `CodecRegistry.codec` makes an equal codec from it.
     var specification: String { get }
 
+    /// Name and version of the library in use: another version may give other streams of the same frames.
+    var libraryVersion: String { get }
+
     /// Encodes `count` frames as one file.
     ///
     /// - Parameters:

@@ -63,6 +63,14 @@ struct PlaneRefusalTests {
         add(sorted, "\(planes).0.count", ["4608", "5478", "5480"], "tensor")
         add(centers, "\(quantizer).centers", [#""places""#, ""], "tensor")
         add(centers, "\(planes).0.shape", [#""run""#], "tensor")
+        let predicted = "trellis-predicted"
+        add(predicted, "\(quantizer).order", ["0", "-1", "5", "9223372036854775807", ""], "tensor")
+        add(predicted, "\(quantizer).lag", ["0", "-1", "96", "9223372036854775807", ""], "tensor")
+        add(predicted, "\(quantizer).sorted", [#""channels""#], "tensor")
+        add(predicted, "\(quantizer).centers", [#""places""#], "tensor")
+        add(predicted, "\(planes).0.shape", [#""channels""#], "tensor")
+        add(split, "\(quantizer).order", ["1"], "tensor")
+        add(split, "\(quantizer).lag", ["1"], "tensor")
         add(image, "streams", ["[]"], "stream")
         return forgeries
     }()

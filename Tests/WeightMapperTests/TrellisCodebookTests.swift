@@ -30,7 +30,7 @@ import Testing
     ) throws -> [Scalar] {
         let read = try TrellisCodebook(
             states: codebook.trellis.states, sorting: codebook.sorting, centers: codebook.centers.axis,
-            codebook.serialized.span, geometry: geometry)
+            prediction: codebook.prediction.map { ($0.order, $0.lag) }, codebook.serialized.span, geometry: geometry)
         #expect(read.serialized == codebook.serialized)
         var weights = [Scalar](repeating: .nan, count: geometry.count)
         try weights.withUnsafeMutableBufferPointer { try read.restore(planes, geometry, into: $0) }

@@ -51,6 +51,17 @@ import Testing
         }
     }
 
+    @Test(arguments: Layout.all) func predictedWeightsFollowPlaceByPlace(layout: Layout) throws {
+        let geometry = try layout.geometry
+        guard WeightOrder.canSort(geometry) else { return }
+        let order = WeightOrder.byPlaces(geometry)
+        for (offset, place) in try places(order).map({ try #require($0) }).enumerated() {
+            #expect(place.channel == offset / geometry.channels.inner % geometry.channels.count)
+            #expect(place.number == place.column * geometry.channels.count + place.channel)
+        }
+        #expect(!order.isMemoryOrder && !order.keepsPictures)
+    }
+
     @Test func channelsAreSortedWithinTheirGate() throws {
         let geometry = try LayerGeometry(kind: .lstm, shape: [12, 2])
         let order = try WeightOrder(geometry, classes: [2, 1, 0, 0, 5, 3, 1, 1, 1, 9, 8, 7])

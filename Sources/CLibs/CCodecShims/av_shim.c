@@ -1,7 +1,5 @@
 #include "av_shim.h"
 
-#include <libavutil/log.h>
-#include <libavutil/mem.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,9 +7,16 @@
 
 const int wc_averror_again = AVERROR(EAGAIN), wc_averror_eof = AVERROR_EOF;
 
+// Nobody gets here who has not seen that libav can be loaded.
+static const wc_libav *av(void)
+{
+    wc_message message;
+    return wc_libav_load(&message);
+}
+
 void wc_av_describe(int error, wc_message *message)
 {
-    if (av_strerror(error, message->text, sizeof message->text) < 0)
+    if (av()->av_strerror(error, message->text, sizeof message->text) < 0)
         snprintf(message->text, sizeof message->text, "error %d", error);
 }
 
@@ -26,14 +31,14 @@ static _Thread_local struct {
 static void on_log(void *object, int level, const char *format, va_list arguments)
 {
     if (!capture.active) {
-        av_log_default_callback(object, level, format, arguments);
+        av()->av_log_default_callback(object, level, format, arguments);
         return;
     }
     if (level > capture.level || capture.first.text[0])
         return;
     int prefix = 1;
     char line[sizeof capture.first.text];
-    av_log_format_line2(object, level, format, arguments, line, sizeof line, &prefix);
+    av()->av_log_format_line2(object, level, format, arguments, line, sizeof line, &prefix);
     line[strcspn(line, "\r\n")] = 0;
     // "[ffv1 @ 0x55d0] text": the address differs on every run.
     const char *text = line[0] == '[' ? strstr(line, "] ") : NULL;
@@ -42,7 +47,7 @@ static void on_log(void *object, int level, const char *format, va_list argument
 
 static void install_callback(void)
 {
-    av_log_set_callback(on_log);
+    av()->av_log_set_callback(on_log);
 }
 
 void wc_av_log_begin(int level)
@@ -110,26 +115,26 @@ enum { buffer_size = 1 << 16 };
 
 AVIOContext *wc_avio_append(wc_bytes *bytes)
 {
-    uint8_t *buffer = av_malloc(buffer_size);
-    AVIOContext *io = buffer ? avio_alloc_context(buffer, buffer_size, 1, bytes, NULL, append, NULL) : NULL;
+    uint8_t *buffer = av()->av_malloc(buffer_size);
+    AVIOContext *io = buffer ? av()->avio_alloc_context(buffer, buffer_size, 1, bytes, NULL, append, NULL) : NULL;
     if (!io)
-        av_free(buffer);
+        av()->av_free(buffer);
     return io;
 }
 
 AVIOContext *wc_avio_read(wc_source *source)
 {
-    uint8_t *buffer = av_malloc(buffer_size);
+    uint8_t *buffer = av()->av_malloc(buffer_size);
     AVIOContext *io =
-        buffer ? avio_alloc_context(buffer, buffer_size, 0, source, read_source, NULL, seek_source) : NULL;
+        buffer ? av()->avio_alloc_context(buffer, buffer_size, 0, source, read_source, NULL, seek_source) : NULL;
     if (!io)
-        av_free(buffer);
+        av()->av_free(buffer);
     return io;
 }
 
 void wc_avio_free(AVIOContext **io)
 {
     if (*io)
-        av_freep(&(*io)->buffer);
-    avio_context_free(io);
+        av()->av_freep(&(*io)->buffer);
+    av()->avio_context_free(io);
 }

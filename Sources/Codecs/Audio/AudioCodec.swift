@@ -1,4 +1,4 @@
-import CSndfile
+import CCodecShims
 
 /// One track of samples by libsndfile, each a bin.
 ///
@@ -27,6 +27,8 @@ struct AudioCodec: MediaCodec {
 
     var specification: String { settings.specification }
 
+    var libraryVersion: String { libraryText(libsndfile.sf_version_string()) }
+
     func encode(_ format: FrameFormat, count: Int, fill: (Int, UnsafeMutableRawBufferPointer) -> Void)
         throws(CodecError)
         -> [UInt8]
@@ -50,10 +52,10 @@ struct AudioCodec: MediaCodec {
         }
         let samples = UnsafeRawBufferPointer(frame)
         let failure = isConfigured ? write(samples, format, scale, file) : "a setting was refused"
-        let closed = sf_close(file)
+        let closed = libsndfile.sf_close(file)
         if let failure { throw .encodingFailed(codec: design.name, reason: failure) }
         guard closed == 0 else {
-            throw .encodingFailed(codec: design.name, reason: String(cString: sf_error_number(closed)))
+            throw .encodingFailed(codec: design.name, reason: libraryText(libsndfile.sf_error_number(closed)))
         }
         var stream = withExtendedLifetime(memory) { memory.written }
         if design.isOgg { try Ogg.setSerialNumber(&stream, codec: design.name) }
@@ -73,7 +75,7 @@ struct AudioCodec: MediaCodec {
             throw .damaged(codec: design.name, reason: "not a whole file of this kind")
         }
         defer {
-            sf_close(file)
+            _ = libsndfile.sf_close(file)
             withExtendedLifetime(memory) {}
         }
         try check(info, format, byteCount: stream.count)
@@ -110,17 +112,17 @@ struct AudioCodec: MediaCodec {
         _ frame: UnsafeRawBufferPointer, _ format: FrameFormat, _ scale: Scale, _ file: OpaquePointer
     ) -> String? {
         guard design.isLossless else {
-            return writeSamples(format.width, { sf_write_float(file, $0, $1) }, file) {
+            return writeSamples(format.width, { libsndfile.sf_write_float(file, $0, $1) }, file) {
                 scale.real(scale.bin(frame, $0))
             }
         }
         guard packsPairs else {
-            return writeSamples(format.width, { sf_write_int(file, $0, $1) }, file) {
+            return writeSamples(format.width, { libsndfile.sf_write_int(file, $0, $1) }, file) {
                 scale.integer(scale.bin(frame, $0))
             }
         }
         let pairs = BinPairs(bitDepth: format.bitDepth, silence: scale.silence)
-        return writeSamples(BinPairs.sampleCount(format.width), { sf_write_int(file, $0, $1) }, file) {
+        return writeSamples(BinPairs.sampleCount(format.width), { libsndfile.sf_write_int(file, $0, $1) }, file) {
             pairs.integer(frame, $0)
         }
     }
@@ -129,17 +131,17 @@ struct AudioCodec: MediaCodec {
         _ frame: UnsafeMutableRawBufferPointer, _ format: FrameFormat, _ scale: Scale, _ file: OpaquePointer
     ) -> String? {
         guard design.isLossless else {
-            return readSamples(format.width, { sf_read_float(file, $0, $1) }, file) {
+            return readSamples(format.width, { libsndfile.sf_read_float(file, $0, $1) }, file) {
                 scale.store(scale.bin($0), frame, $1)
             }
         }
         guard packsPairs else {
-            return readSamples(format.width, { sf_read_int(file, $0, $1) }, file) {
+            return readSamples(format.width, { libsndfile.sf_read_int(file, $0, $1) }, file) {
                 scale.store(scale.bin($0), frame, $1)
             }
         }
         let pairs = BinPairs(bitDepth: format.bitDepth, silence: scale.silence)
-        return readSamples(BinPairs.sampleCount(format.width), { sf_read_int(file, $0, $1) }, file) {
+        return readSamples(BinPairs.sampleCount(format.width), { libsndfile.sf_read_int(file, $0, $1) }, file) {
             pairs.store($0, frame, $1)
         }
     }

@@ -1,4 +1,4 @@
-import CSndfile
+import CCodecShims
 
 /// How one kind of audio file is made for weights: libsndfile's format and settings.
 struct AudioDesign: Sendable {
@@ -31,6 +31,7 @@ struct AudioDesign: Sendable {
 
     /// Why this machine cannot write such files; nil when it can.
     var unavailable: String? {
+        if let reason = reasonMissing(wc_libsndfile_load) { return reason }
         // libsndfile lists formats that it was built without: only opening a file tells.
         var info = info(bitDepth: 8)
         let memory = AudioMemory()
@@ -38,7 +39,7 @@ struct AudioDesign: Sendable {
             guard let file = memory.open(Int32(SFM_WRITE), &info) else {
                 return "this libsndfile cannot write it"
             }
-            sf_close(file)
+            _ = libsndfile.sf_close(file)
             return nil
         }
     }
@@ -51,7 +52,7 @@ private func quality(_ meaning: String) -> CodecParameter {
 /// Passes libsndfile a number between 0 and 1.
 private func set(_ file: OpaquePointer, _ command: Int, _ number: Double) -> Bool {
     var number = number
-    return sf_command(file, Int32(command), &number, Int32(MemoryLayout<Double>.size)) != 0
+    return libsndfile.sf_command(file, Int32(command), &number, Int32(MemoryLayout<Double>.size)) != 0
 }
 
 extension AudioDesign {

@@ -1,4 +1,4 @@
-import CSndfile
+import CCodecShims
 
 /// A file in memory for libsndfile: either a stream that is only read, or bytes that grow as they are written.
 final class AudioMemory {
@@ -68,7 +68,7 @@ final class AudioMemory {
                 return sf_count_t(memory.write(UnsafeRawBufferPointer(start: bytes, count: Int(count))))
             },
             tell: { sf_count_t(AudioMemory.from($0)?.position ?? -1) })
-        return sf_open_virtual(&callbacks, mode, &info, Unmanaged.passUnretained(self).toOpaque())
+        return libsndfile.sf_open_virtual(&callbacks, mode, &info, Unmanaged.passUnretained(self).toOpaque())
     }
 
     private static func from(_ pointer: UnsafeMutableRawPointer?) -> AudioMemory? {

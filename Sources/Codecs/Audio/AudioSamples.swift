@@ -1,4 +1,4 @@
-import CSndfile
+import CCodecShims
 
 private let chunk = 1 << 14
 
@@ -16,7 +16,9 @@ func writeSamples<Sample>(
         let end = min(start + chunk, count)
         samples.removeAll(keepingCapacity: true)
         for index in start..<end { samples.append(sample(index)) }
-        guard put(samples, sf_count_t(end - start)) == end - start else { return String(cString: sf_strerror(file)) }
+        guard put(samples, sf_count_t(end - start)) == end - start else {
+            return libraryText(libsndfile.sf_strerror(file))
+        }
     }
     return nil
 }
@@ -34,9 +36,10 @@ func readSamples<Sample: Numeric>(
     for start in stride(from: 0, to: count, by: chunk) {
         let wanted = min(chunk, count - start)
         let got = samples.withUnsafeMutableBufferPointer { get($0.baseAddress, sf_count_t(wanted)) }
-        guard got == wanted, sf_error(file) == 0 else {
-            return sf_error(file) == 0
-                ? "it ends after \(start + max(0, Int(got))) of \(count) samples" : String(cString: sf_strerror(file))
+        guard got == wanted, libsndfile.sf_error(file) == 0 else {
+            return libsndfile.sf_error(file) == 0
+                ? "it ends after \(start + max(0, Int(got))) of \(count) samples"
+                : libraryText(libsndfile.sf_strerror(file))
         }
         for index in 0..<wanted { store(samples[index], start + index) }
     }

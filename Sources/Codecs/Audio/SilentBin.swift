@@ -1,4 +1,4 @@
-import CSndfile
+import CCodecShims
 
 /// The bin that a lossless track takes for silence, the sample 0.
 ///
@@ -36,12 +36,12 @@ enum SilentBin {
 
     /// Notes the silent bin in a file that is about to be written.
     static func write(_ bin: Int32, to file: OpaquePointer) -> Bool {
-        sf_set_string(file, Int32(SF_STR_COMMENT), "\(key)\(bin)") == 0
+        libsndfile.sf_set_string(file, Int32(SF_STR_COMMENT), "\(key)\(bin)") == 0
     }
 
     /// The silent bin that a file names; `nil` for the middle one.
     static func read(_ file: OpaquePointer, _ format: FrameFormat) -> Int32? {
-        guard let text = sf_get_string(file, Int32(SF_STR_COMMENT)).map({ String(cString: $0) }),
+        guard let text = libsndfile.sf_get_string(file, Int32(SF_STR_COMMENT)).map({ String(cString: $0) }),
             text.hasPrefix(key), let bin = Int32(text.dropFirst(key.count)), (0..<1 << format.bitDepth).contains(bin)
         else { return nil }
         return bin

@@ -1,4 +1,4 @@
-import CJXL
+import CCodecShims
 
 /// JPEG XL by libjxl: a gray picture without loss, coded by ANS without prediction, of several frames a stack.
 ///
@@ -23,7 +23,7 @@ struct JXLCodec: MediaCodec {
                 name: "center", meaning: "the most frequent bin; the middle one when not given",
                 values: .integer(0...65_535), defaultValue: nil),
         ],
-        unavailable: { nil },
+        unavailable: { reasonMissing(wc_libjxl_load) },
         make: { (settings) throws(CodecError) in JXLCodec(settings: settings) })
 
     private let settings: CodecSettings
@@ -36,6 +36,8 @@ struct JXLCodec: MediaCodec {
     }
 
     var specification: String { settings.specification }
+
+    var libraryVersion: String { "libjxl \(libjxl.JxlEncoderVersion())" }
 
     func encode(_ format: FrameFormat, count: Int, fill: (Int, UnsafeMutableRawBufferPointer) -> Void)
         throws(CodecError)

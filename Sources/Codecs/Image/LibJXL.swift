@@ -1,4 +1,4 @@
-import CJXL
+import CCodecShims
 
 extension FrameFormat {
     /// How libjxl gets and gives the samples of a picture: spread over all values of their type.
@@ -16,7 +16,7 @@ final class JXLEncoder {
     private let encoder: OpaquePointer
 
     init(_ settings: CodecSettings, _ picture: FrameFormat) throws(CodecError) {
-        guard let encoder = JxlEncoderCreate(nil) else {
+        guard let encoder = libjxl.JxlEncoderCreate(nil) else {
             throw .encodingFailed(codec: settings.codec, reason: "out of memory")
         }
         self.settings = settings
@@ -24,37 +24,37 @@ final class JXLEncoder {
         self.encoder = encoder
     }
 
-    deinit { JxlEncoderDestroy(encoder) }
+    deinit { libjxl.JxlEncoderDestroy(encoder) }
 
     /// Encodes samples that are spread over all values of 8 or 16 bits.
     func encode(_ samples: UnsafeRawBufferPointer) throws(CodecError) -> [UInt8] {
         try describePicture()
-        let frame = JxlEncoderFrameSettingsCreate(encoder, nil)
+        let frame = libjxl.JxlEncoderFrameSettingsCreate(encoder, nil)
         try configure(frame)
         var pixels = picture.jxl
-        try check(JxlEncoderAddImageFrame(frame, &pixels, samples.baseAddress, samples.count), "the picture")
-        JxlEncoderCloseInput(encoder)
+        try check(libjxl.JxlEncoderAddImageFrame(frame, &pixels, samples.baseAddress, samples.count), "the picture")
+        libjxl.JxlEncoderCloseInput(encoder)
         return try output(expecting: samples.count)
     }
 
     private func describePicture() throws(CodecError) {
         var info = JxlBasicInfo()
-        JxlEncoderInitBasicInfo(&info)
+        libjxl.JxlEncoderInitBasicInfo(&info)
         info.xsize = UInt32(picture.width)
         info.ysize = UInt32(picture.height)
         info.bits_per_sample = UInt32(picture.bitDepth)
         info.num_color_channels = 1
         // Otherwise samples would pass through another color space.
         info.uses_original_profile = JXL_TRUE
-        try check(JxlEncoderSetBasicInfo(encoder, &info), "a picture of \(picture.width)x\(picture.height)")
+        try check(libjxl.JxlEncoderSetBasicInfo(encoder, &info), "a picture of \(picture.width)x\(picture.height)")
         var color = JxlColorEncoding()
-        JxlColorEncodingSetToSRGB(&color, JXL_TRUE)
-        try check(JxlEncoderSetColorEncoding(encoder, &color), "gray")
+        libjxl.JxlColorEncodingSetToSRGB(&color, JXL_TRUE)
+        try check(libjxl.JxlEncoderSetColorEncoding(encoder, &color), "gray")
     }
 
     /// Turns off whatever expects a smooth picture, or one of few colors.
     private func configure(_ frame: OpaquePointer?) throws(CodecError) {
-        try check(JxlEncoderSetFrameLossless(frame, JXL_TRUE), "lossless coding")
+        try check(libjxl.JxlEncoderSetFrameLossless(frame, JXL_TRUE), "lossless coding")
         let options: [(JxlEncoderFrameSettingId, Int)] = [
             (JXL_ENC_FRAME_SETTING_EFFORT, settings.integer("effort") ?? 5), (JXL_ENC_FRAME_SETTING_MODULAR, 1),
             (JXL_ENC_FRAME_SETTING_MODULAR_PREDICTOR, 0), (JXL_ENC_FRAME_SETTING_RESPONSIVE, 0),
@@ -63,7 +63,8 @@ final class JXLEncoder {
         ]
         for (option, value) in options {
             try check(
-                JxlEncoderFrameSettingsSetOption(frame, option, Int64(value)), "setting \(option.rawValue) = \(value)")
+                libjxl.JxlEncoderFrameSettingsSetOption(frame, option, Int64(value)),
+                "setting \(option.rawValue) = \(value)")
         }
         let fractions: [(JxlEncoderFrameSettingId, Int)] = [
             (JXL_ENC_FRAME_SETTING_CHANNEL_COLORS_GLOBAL_PERCENT, 0),
@@ -72,7 +73,7 @@ final class JXLEncoder {
         ]
         for (option, value) in fractions {
             try check(
-                JxlEncoderFrameSettingsSetFloatOption(frame, option, Float(value)),
+                libjxl.JxlEncoderFrameSettingsSetFloatOption(frame, option, Float(value)),
                 "setting \(option.rawValue) = \(value)")
         }
     }
@@ -84,7 +85,7 @@ final class JXLEncoder {
             let (status, left) = file.withUnsafeMutableBufferPointer { buffer in
                 var left = buffer.count - used
                 var next = buffer.baseAddress.map { $0 + used }
-                return (JxlEncoderProcessOutput(encoder, &next, &left), left)
+                return (libjxl.JxlEncoderProcessOutput(encoder, &next, &left), left)
             }
             used = file.count - left
             guard status == JXL_ENC_NEED_MORE_OUTPUT else {
@@ -100,7 +101,8 @@ final class JXLEncoder {
     private func check(_ status: JxlEncoderStatus, _ what: String) throws(CodecError) {
         guard status != JXL_ENC_SUCCESS else { return }
         throw .encodingFailed(
-            codec: settings.codec, reason: "libjxl refused \(what) (error \(JxlEncoderGetError(encoder).rawValue))")
+            codec: settings.codec,
+            reason: "libjxl refused \(what) (error \(libjxl.JxlEncoderGetError(encoder).rawValue))")
     }
 }
 
@@ -115,24 +117,24 @@ final class JXLDecoder {
     ///
     /// - Parameter stream: Must outlive the decoder.
     init(codec: String, _ picture: FrameFormat, _ stream: UnsafeRawBufferPointer) throws(CodecError) {
-        guard let decoder = JxlDecoderCreate(nil) else { throw .damaged(codec: codec, reason: "out of memory") }
+        guard let decoder = libjxl.JxlDecoderCreate(nil) else { throw .damaged(codec: codec, reason: "out of memory") }
         self.codec = codec
         self.picture = picture
         self.decoder = decoder
         byteCount = stream.count
         let events = JXL_DEC_BASIC_INFO.rawValue | JXL_DEC_FRAME.rawValue | JXL_DEC_FULL_IMAGE.rawValue
-        JxlDecoderSubscribeEvents(decoder, Int32(events))
-        JxlDecoderSetInput(decoder, stream.bindMemory(to: UInt8.self).baseAddress, stream.count)
-        JxlDecoderCloseInput(decoder)
+        _ = libjxl.JxlDecoderSubscribeEvents(decoder, Int32(events))
+        _ = libjxl.JxlDecoderSetInput(decoder, stream.bindMemory(to: UInt8.self).baseAddress, stream.count)
+        libjxl.JxlDecoderCloseInput(decoder)
     }
 
-    deinit { JxlDecoderDestroy(decoder) }
+    deinit { libjxl.JxlDecoderDestroy(decoder) }
 
     /// Compares the file's header with the picture, before anything is allocated for it.
     func readHeader() throws(CodecError) {
         try expect(JXL_DEC_BASIC_INFO)
         var info = JxlBasicInfo()
-        JxlDecoderGetBasicInfo(decoder, &info)
+        _ = libjxl.JxlDecoderGetBasicInfo(decoder, &info)
         let isPlain =
             info.num_color_channels == 1 && info.num_extra_channels == 0 && info.alpha_bits == 0
             && info.exponent_bits_per_sample == 0 && info.uses_original_profile == JXL_TRUE
@@ -158,24 +160,25 @@ final class JXLDecoder {
     func readPicture(_ samples: UnsafeMutableRawBufferPointer) throws(CodecError) {
         try expect(JXL_DEC_FRAME)
         var frame = JxlFrameHeader()
-        guard JxlDecoderGetFrameHeader(decoder, &frame) == JXL_DEC_SUCCESS, frame.is_last == JXL_TRUE else {
+        guard libjxl.JxlDecoderGetFrameHeader(decoder, &frame) == JXL_DEC_SUCCESS, frame.is_last == JXL_TRUE else {
             throw .mismatch(codec: codec, expected: "one picture", found: "several")
         }
         try expect(JXL_DEC_NEED_IMAGE_OUT_BUFFER)
         var pixels = picture.jxl
-        guard JxlDecoderSetImageOutBuffer(decoder, &pixels, samples.baseAddress, samples.count) == JXL_DEC_SUCCESS
+        guard
+            libjxl.JxlDecoderSetImageOutBuffer(decoder, &pixels, samples.baseAddress, samples.count) == JXL_DEC_SUCCESS
         else {
             throw .damaged(codec: codec, reason: "libjxl cannot give gray samples")
         }
         try expect(JXL_DEC_FULL_IMAGE)
         try expect(JXL_DEC_SUCCESS)
-        guard JxlDecoderReleaseInput(decoder) == 0 else {
+        guard libjxl.JxlDecoderReleaseInput(decoder) == 0 else {
             throw .damaged(codec: codec, reason: "bytes follow the end of the picture")
         }
     }
 
     private func expect(_ status: JxlDecoderStatus) throws(CodecError) {
-        let found = JxlDecoderProcessInput(decoder)
+        let found = libjxl.JxlDecoderProcessInput(decoder)
         guard found != status else { return }
         throw .damaged(
             codec: codec,

@@ -1,4 +1,5 @@
 import CCodecShims
+import CPNG
 
 /// PNG by libpng: a gray picture of the smallest of 1, 2, 4, 8 and 16 bits that holds the bins, of several frames a stack.
 ///
@@ -68,6 +69,8 @@ struct PNGCodec: MediaCodec {
     }
 
     var specification: String { settings.specification }
+
+    var libraryVersion: String { "libpng \(libraryText(png_get_libpng_ver(nil)))" }
 
     func encode(_ format: FrameFormat, count: Int, fill: (Int, UnsafeMutableRawBufferPointer) -> Void)
         throws(CodecError)

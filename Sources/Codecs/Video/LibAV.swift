@@ -1,4 +1,3 @@
-import CAVUtil
 import CCodecShims
 
 /// What libav says of an error number.
@@ -43,16 +42,16 @@ final class LibavOptions {
     var pointer: OpaquePointer?
 
     init(_ options: [(name: String, value: String)]) {
-        for (name, value) in options { av_dict_set(&pointer, name, value, 0) }
+        for (name, value) in options { _ = libav.av_dict_set(&pointer, name, value, 0) }
     }
 
-    deinit { av_dict_free(&pointer) }
+    deinit { libav.av_dict_free(&pointer) }
 
     /// The options that a library took none of.
     var unused: [String] {
         var names: [String] = []
         var entry: UnsafeMutablePointer<AVDictionaryEntry>?
-        while let next = av_dict_get(pointer, "", entry, AV_DICT_IGNORE_SUFFIX) {
+        while let next = libav.av_dict_get(pointer, "", entry, AV_DICT_IGNORE_SUFFIX) {
             names.append(String(cString: next.pointee.key))
             entry = next
         }
@@ -66,10 +65,10 @@ final class LibavBuffers {
     let packet: UnsafeMutablePointer<AVPacket>
 
     init?() {
-        guard let frame = av_frame_alloc() else { return nil }
-        guard let packet = av_packet_alloc() else {
+        guard let frame = libav.av_frame_alloc() else { return nil }
+        guard let packet = libav.av_packet_alloc() else {
             var frame: UnsafeMutablePointer<AVFrame>? = frame
-            av_frame_free(&frame)
+            libav.av_frame_free(&frame)
             return nil
         }
         self.frame = frame
@@ -79,7 +78,7 @@ final class LibavBuffers {
     deinit {
         var frame: UnsafeMutablePointer<AVFrame>? = frame
         var packet: UnsafeMutablePointer<AVPacket>? = packet
-        av_frame_free(&frame)
-        av_packet_free(&packet)
+        libav.av_frame_free(&frame)
+        libav.av_packet_free(&packet)
     }
 }

@@ -1,4 +1,4 @@
-import CAVUtil
+import CCodecShims
 
 extension VideoDesign {
     /// FFV1: the archivists' codec; predicts each pixel from its neighbors and cannot be told not to.

@@ -1,4 +1,4 @@
-import CAVUtil
+import CCodecShims
 
 /// What a lossy codec adds is chosen by `qp`; without it these code without loss.
 private func qp(_ range: ClosedRange<Int>) -> CodecParameter {

@@ -1,6 +1,3 @@
-import CAVCodec
-import CAVFormat
-import CAVUtil
 import CCodecShims
 
 /// Writes the packets of one video track as a Matroska file in memory, with as few bytes as a player needs.
@@ -26,35 +23,35 @@ final class MatroskaWriter {
         bytes = .allocate(capacity: 1)
         bytes.initialize(to: wc_bytes())
         io = wc_avio_append(bytes)
-        avformat_alloc_output_context2(&muxer, nil, "matroska", nil)
-        stream = muxer.flatMap { avformat_new_stream($0, nil) }
+        _ = libav.avformat_alloc_output_context2(&muxer, nil, "matroska", nil)
+        stream = muxer.flatMap { libav.avformat_new_stream($0, nil) }
         guard let io, let muxer, let stream, let parameters = stream.pointee.codecpar else {
             throw .encodingFailed(codec: codec, reason: "out of memory")
         }
         muxer.pointee.pb = io
         muxer.pointee.flags |= AVFMT_FLAG_BITEXACT
         muxer.pointee.duration = Int64(count) * Int64(AV_TIME_BASE) / Int64(Self.frameRate)
-        avcodec_parameters_from_context(parameters, encoder)
+        _ = libav.avcodec_parameters_from_context(parameters, encoder)
         stream.pointee.time_base = AVRational(num: 1, den: Self.frameRate)
         stream.pointee.avg_frame_rate = AVRational(num: Self.frameRate, den: 1)
         if let extradata {
-            guard let copy = av_mallocz(extradata.count + Int(AV_INPUT_BUFFER_PADDING_SIZE)) else {
+            guard let copy = libav.av_mallocz(extradata.count + Int(AV_INPUT_BUFFER_PADDING_SIZE)) else {
                 throw .encodingFailed(codec: codec, reason: "out of memory")
             }
             copy.copyMemory(from: extradata, byteCount: extradata.count)
-            av_freep(&parameters.pointee.extradata)
+            libav.av_freep(&parameters.pointee.extradata)
             parameters.pointee.extradata = copy.assumingMemoryBound(to: UInt8.self)
             parameters.pointee.extradata_size = Int32(extradata.count)
         }
         let options = LibavOptions([("write_crc32", "0")])
-        let result = avformat_write_header(muxer, &options.pointer)
+        let result = libav.avformat_write_header(muxer, &options.pointer)
         guard result >= 0 else {
             throw .encodingFailed(codec: codec, reason: "matroska header: \(libavMessage(result))")
         }
     }
 
     deinit {
-        avformat_free_context(muxer)
+        libav.avformat_free_context(muxer)
         wc_avio_free(&io)
         wc_bytes_free(bytes)
         bytes.deallocate()
@@ -65,8 +62,8 @@ final class MatroskaWriter {
         guard let muxer, let stream else { return }
         packet.pointee.stream_index = stream.pointee.index
         packet.pointee.duration = 1
-        av_packet_rescale_ts(packet, AVRational(num: 1, den: Self.frameRate), stream.pointee.time_base)
-        let result = av_write_frame(muxer, packet)
+        libav.av_packet_rescale_ts(packet, AVRational(num: 1, den: Self.frameRate), stream.pointee.time_base)
+        let result = libav.av_write_frame(muxer, packet)
         guard result >= 0 else {
             throw .encodingFailed(codec: codec, reason: "matroska: \(libavMessage(result))")
         }
@@ -75,8 +72,8 @@ final class MatroskaWriter {
     /// Ends the file and returns it.
     func finish() throws(CodecError) -> [UInt8] {
         guard let muxer, let io else { return [] }
-        let result = av_write_trailer(muxer)
-        avio_flush(io)
+        let result = libav.av_write_trailer(muxer)
+        libav.avio_flush(io)
         guard result >= 0, io.pointee.error >= 0 else {
             throw .encodingFailed(codec: codec, reason: "matroska: \(libavMessage(min(result, io.pointee.error)))")
         }

@@ -1,5 +1,3 @@
-import CAVCodec
-import CAVUtil
 import CCodecShims
 
 /// Passes packets through a libavcodec bitstream filter.
@@ -10,22 +8,22 @@ final class PacketFilter {
     /// Makes the filter that `text` describes, as `filter_units=remove_types=6`.
     init(_ text: String, codec: String, encoder: UnsafePointer<AVCodecContext>) throws(CodecError) {
         self.codec = codec
-        var result = av_bsf_list_parse_str(text, &context)
+        var result = libav.av_bsf_list_parse_str(text, &context)
         if result >= 0, let context {
-            avcodec_parameters_from_context(context.pointee.par_in, encoder)
+            _ = libav.avcodec_parameters_from_context(context.pointee.par_in, encoder)
             context.pointee.time_base_in = encoder.pointee.time_base
-            result = av_bsf_init(context)
+            result = libav.av_bsf_init(context)
         }
         guard result >= 0 else { throw .encodingFailed(codec: codec, reason: "\(text): \(libavMessage(result))") }
     }
 
-    deinit { av_bsf_free(&context) }
+    deinit { libav.av_bsf_free(&context) }
 
     /// Replaces a packet by what the filter makes of it, for filters that give one packet for each.
     func apply(_ packet: UnsafeMutablePointer<AVPacket>) throws(CodecError) {
         guard let context else { return }
-        var result = av_bsf_send_packet(context, packet)
-        if result >= 0 { result = av_bsf_receive_packet(context, packet) }
+        var result = libav.av_bsf_send_packet(context, packet)
+        if result >= 0 { result = libav.av_bsf_receive_packet(context, packet) }
         guard result >= 0 else {
             throw .encodingFailed(codec: codec, reason: "bitstream filter: \(libavMessage(result))")
         }

@@ -1,4 +1,4 @@
-import CAVUtil
+import CCodecShims
 
 /// How gray frames of bins lie in the pictures a video codec takes.
 ///

@@ -1,4 +1,4 @@
-import CAVUtil
+import CCodecShims
 
 /// Video in Matroska by libavcodec and libavformat: each frame of bins is a gray picture, or a plane of one.
 struct VideoCodec: MediaCodec {
@@ -25,6 +25,10 @@ struct VideoCodec: MediaCodec {
     }
 
     var specification: String { settings.specification }
+
+    var libraryVersion: String {
+        "libav \(libraryText(libav.av_version_info())) \(libav.avcodec_version()) \(libav.avformat_version())"
+    }
 
     func encode(_ format: FrameFormat, count: Int, fill: (Int, UnsafeMutableRawBufferPointer) -> Void)
         throws(CodecError)

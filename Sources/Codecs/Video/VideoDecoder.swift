@@ -1,6 +1,3 @@
-import CAVCodec
-import CAVFormat
-import CAVUtil
 import CCodecShims
 
 /// One run of a libavcodec decoder over a Matroska file in memory.
@@ -32,20 +29,20 @@ final class VideoDecoder {
     }
 
     deinit {
-        avcodec_free_context(&context)
-        avformat_close_input(&demuxer)
+        libav.avcodec_free_context(&context)
+        libav.avformat_close_input(&demuxer)
         wc_avio_free(&io)
         source.deallocate()
     }
 
     private func openFile() throws(CodecError) {
         io = wc_avio_read(source)
-        demuxer = avformat_alloc_context()
+        demuxer = libav.avformat_alloc_context()
         guard let io, let demuxer else { throw .damaged(codec: codec, reason: "out of memory") }
         demuxer.pointee.pb = io
         demuxer.pointee.error_recognition = AV_EF_CRCCHECK | AV_EF_EXPLODE
         // On failure the context is freed and set to nil.
-        let result = avformat_open_input(&self.demuxer, nil, av_find_input_format("matroska"), nil)
+        let result = libav.avformat_open_input(&self.demuxer, nil, libav.av_find_input_format("matroska"), nil)
         guard result >= 0 else { throw .damaged(codec: codec, reason: "matroska: \(libavMessage(result))") }
     }
 
@@ -55,12 +52,12 @@ final class VideoDecoder {
         else { throw .mismatch(codec: codec, expected: "one video track", found: "none or several") }
         guard parameters.pointee.codec_id == decoder.pointee.id else {
             throw .mismatch(
-                codec: codec, expected: "a \(String(cString: avcodec_get_name(decoder.pointee.id))) track",
-                found: String(cString: avcodec_get_name(parameters.pointee.codec_id)))
+                codec: codec, expected: "a \(libraryText(libav.avcodec_get_name(decoder.pointee.id))) track",
+                found: libraryText(libav.avcodec_get_name(parameters.pointee.codec_id)))
         }
         try checkSize(parameters.pointee.width, parameters.pointee.height)
-        context = avcodec_alloc_context3(decoder)
-        guard let context, avcodec_parameters_to_context(context, parameters) >= 0 else {
+        context = libav.avcodec_alloc_context3(decoder)
+        guard let context, libav.avcodec_parameters_to_context(context, parameters) >= 0 else {
             throw .damaged(codec: codec, reason: "out of memory")
         }
         context.pointee.thread_count = 1
@@ -68,7 +65,7 @@ final class VideoDecoder {
         // A damaged stream must not make the decoder allocate other pictures; it may round sides up to blocks.
         context.pointee.max_pixels = Int64(layout.width + 128) * Int64(layout.height + 128)
         let options = LibavOptions(design.decoderOptions)
-        let result = avcodec_open2(context, decoder, &options.pointer)
+        let result = libav.avcodec_open2(context, decoder, &options.pointer)
         guard result >= 0 else { throw .damaged(codec: codec, reason: libavMessage(result)) }
     }
 
@@ -83,14 +80,14 @@ final class VideoDecoder {
     func forEachPicture(_ take: (AVFrame) throws(CodecError) -> Void) throws(CodecError) {
         guard let demuxer, let context else { return }
         while true {
-            let read = av_read_frame(demuxer, buffers.packet)
+            let read = libav.av_read_frame(demuxer, buffers.packet)
             guard read >= 0 else {
                 guard read == wc_averror_eof, io?.pointee.error ?? 0 >= 0 else {
                     throw .damaged(codec: codec, reason: "matroska: \(libavMessage(read))")
                 }
                 break
             }
-            defer { av_packet_unref(buffers.packet) }
+            defer { libav.av_packet_unref(buffers.packet) }
             guard buffers.packet.pointee.stream_index == 0 else { continue }
             try send(buffers.packet, context, take)
         }
@@ -101,11 +98,11 @@ final class VideoDecoder {
         _ packet: UnsafeMutablePointer<AVPacket>?, _ context: UnsafeMutablePointer<AVCodecContext>,
         _ take: (AVFrame) throws(CodecError) -> Void
     ) throws(CodecError) {
-        var result = avcodec_send_packet(context, packet)
+        var result = libav.avcodec_send_packet(context, packet)
         while result >= 0 {
-            result = avcodec_receive_frame(context, buffers.frame)
+            result = libav.avcodec_receive_frame(context, buffers.frame)
             guard result >= 0 else { break }
-            defer { av_frame_unref(buffers.frame) }
+            defer { libav.av_frame_unref(buffers.frame) }
             try check(buffers.frame.pointee)
             try take(buffers.frame.pointee)
         }
@@ -123,7 +120,7 @@ final class VideoDecoder {
         let expected = layout.pixelFormat
         let found = AVPixelFormat(rawValue: picture.format)
         guard found != expected else { return }
-        guard layout.planes != .three, let luma = av_pix_fmt_desc_get(found)?.pointee,
+        guard layout.planes != .three, let luma = libav.av_pix_fmt_desc_get(found)?.pointee,
             luma.comp.0.plane == 0, luma.comp.0.depth == layout.depth, luma.comp.0.shift == 0, luma.comp.0.offset == 0,
             luma.comp.0.step == (layout.depth > 8 ? 2 : 1), luma.flags & UInt64(AV_PIX_FMT_FLAG_BE) == 0
         else {
@@ -133,6 +130,6 @@ final class VideoDecoder {
     }
 
     private func name(_ format: AVPixelFormat) -> String {
-        av_get_pix_fmt_name(format).map { String(cString: $0) } ?? "unknown format \(format.rawValue)"
+        libav.av_get_pix_fmt_name(format).map { String(cString: $0) } ?? "unknown format \(format.rawValue)"
     }
 }

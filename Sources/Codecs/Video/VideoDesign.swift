@@ -1,6 +1,4 @@
-import CAVCodec
-import CAVFormat
-import CAVUtil
+import CCodecShims
 
 /// How one kind of video is coded for weights: which encoder, with which settings, over which pictures.
 struct VideoDesign: Sendable {
@@ -42,14 +40,15 @@ struct VideoDesign: Sendable {
 
     /// The decoder this machine has.
     var decoder: UnsafePointer<AVCodec>? {
-        decoders.lazy.compactMap { avcodec_find_decoder_by_name($0) }.first
+        decoders.lazy.compactMap { libav.avcodec_find_decoder_by_name($0) }.first
     }
 
     /// Why this machine cannot code such video; nil when it can.
     var unavailable: String? {
-        if avcodec_find_encoder_by_name(encoder) == nil { return "\(encoder) is not in this libavcodec" }
+        if let reason = reasonMissing(wc_libav_load) { return reason }
+        if libav.avcodec_find_encoder_by_name(encoder) == nil { return "\(encoder) is not in this libavcodec" }
         if decoder == nil { return "\(decoders.joined(separator: " and ")) not in this libavcodec" }
-        if av_guess_format("matroska", nil, nil) == nil { return "matroska is not in this libavformat" }
+        if libav.av_guess_format("matroska", nil, nil) == nil { return "matroska is not in this libavformat" }
         return nil
     }
 

@@ -1,5 +1,3 @@
-import CAVCodec
-import CAVUtil
 import CCodecShims
 
 /// One run of a libavcodec encoder into a Matroska file.
@@ -22,8 +20,8 @@ final class VideoEncoder {
         codec = settings.codec
         self.layout = layout
         self.pictureCount = pictureCount
-        guard let buffers = LibavBuffers(), let encoder = avcodec_find_encoder_by_name(design.encoder),
-            let context = avcodec_alloc_context3(encoder)
+        guard let buffers = LibavBuffers(), let encoder = libav.avcodec_find_encoder_by_name(design.encoder),
+            let context = libav.avcodec_alloc_context3(encoder)
         else { throw .encodingFailed(codec: settings.codec, reason: "out of memory") }
         self.buffers = buffers
         self.context = context
@@ -39,7 +37,7 @@ final class VideoEncoder {
         context.pointee.gop_size = design.picturesPerKeyframe
         context.pointee.max_b_frames = 0
         let options = LibavOptions(design.options(settings, layout))
-        let result = avcodec_open2(context, encoder, &options.pointer)
+        let result = libav.avcodec_open2(context, encoder, &options.pointer)
         guard result >= 0 else {
             throw .encodingFailed(codec: codec, reason: "\(design.encoder): \(libavMessage(result))")
         }
@@ -54,17 +52,17 @@ final class VideoEncoder {
         buffers.frame.pointee.height = context.pointee.height
         buffers.frame.pointee.format = layout.pixelFormat.rawValue
         buffers.frame.pointee.color_range = AVCOL_RANGE_JPEG
-        guard av_frame_get_buffer(buffers.frame, 0) >= 0 else {
+        guard libav.av_frame_get_buffer(buffers.frame, 0) >= 0 else {
             throw .encodingFailed(codec: codec, reason: "out of memory")
         }
         layout.prepare(buffers.frame.pointee)
     }
 
-    deinit { avcodec_free_context(&context) }
+    deinit { libav.avcodec_free_context(&context) }
 
     /// The picture to draw next, no longer used by the encoder.
     func picture() throws(CodecError) -> AVFrame {
-        guard av_frame_make_writable(buffers.frame) >= 0 else {
+        guard libav.av_frame_make_writable(buffers.frame) >= 0 else {
             throw .encodingFailed(codec: codec, reason: "out of memory")
         }
         return buffers.frame.pointee
@@ -86,11 +84,11 @@ final class VideoEncoder {
 
     private func send(_ frame: UnsafeMutablePointer<AVFrame>?) throws(CodecError) {
         guard let context else { return }
-        var result = avcodec_send_frame(context, frame)
+        var result = libav.avcodec_send_frame(context, frame)
         while result >= 0 {
-            result = avcodec_receive_packet(context, buffers.packet)
+            result = libav.avcodec_receive_packet(context, buffers.packet)
             guard result >= 0 else { break }
-            defer { av_packet_unref(buffers.packet) }
+            defer { libav.av_packet_unref(buffers.packet) }
             try filter?.apply(buffers.packet)
             try write(context)
         }
@@ -110,7 +108,7 @@ final class VideoEncoder {
 
     private func newExtradata() -> [UInt8]? {
         var size = 0
-        return av_packet_get_side_data(buffers.packet, AV_PKT_DATA_NEW_EXTRADATA, &size).map {
+        return libav.av_packet_get_side_data(buffers.packet, AV_PKT_DATA_NEW_EXTRADATA, &size).map {
             [UInt8](UnsafeBufferPointer(start: $0, count: size))
         }
     }

@@ -156,6 +156,9 @@ struct Manifest: Codable, Equatable {
         var states: Int?
         var sorted: String?
         var centers: String?
+        /// Trellis: weights that predict each, and the places from one to the next; absent where none do.
+        var order: Int?
+        var lag: Int?
         /// Delta: hash of the base's bytes; index of its tensor where it is in this file.
         var base: String?
         var earlier: Int?

@@ -115,14 +115,17 @@ public struct PackOptions: Sendable {
             case .audio: specifications += bitDepth > 8 ? ["flac"] : ["flac:pack=2", "flac"]
             }
         }
+        if choosesMedium, let picture = effort.pictureCodec { specifications.append(picture) }
         let codecs = try specifications.map { (name) throws(CodecError) in try CodecRegistry.codec(name) }
         // Where the number of bits is free, planes of fewer suit codecs that hold pairs.
         return codecs.filter { choosesSteps || $0.description.bitDepths.contains(bitDepth) }
     }
 
-    /// - Throws: `ArchiveError.option` for options that do not go together, `CodecError` for codecs that do not exist.
+    /// - Throws: `ArchiveError.option` for options that do not go together, `CodecError` for codecs that do not exist here.
     func validate() throws {
         let description = try codec.map { try CodecRegistry.codec($0) }?.description
+        // Those that nobody named may be missing too.
+        if codec == nil { _ = try codecs(bitDepth: 8) }
         if let description, description.medium != medium, !choosesMedium {
             throw ArchiveError.option(
                 "codec \(description.name): expected one for \(medium.rawValue), found one for \(description.medium.rawValue)"

@@ -109,12 +109,14 @@ extension Packer {
                 at: [record.extent.file, record.extent.offset, record.extent.length], memoryOrder: record.memoryOrder,
                 axes: geometry.axes.map { .init(role: $0.role.rawValue, count: $0.count) }, block: block)
         }
-        let libraries = CodecRegistry.libraryVersions + ["zlib \(String(cString: zlibVersion()))"]
+        func libraries(_ codecs: [any MediaCodec]) -> [String] {
+            codecs.map(\.libraryVersion) + ["zlib \(String(cString: zlibVersion()))"]
+        }
         var identity: Identity
         switch unit {
         case .group(let group):
             identity = Identity(
-                program: program, libraries: libraries, hasChecksums: !model.checksums.isEmpty,
+                program: program, libraries: libraries([group.codec]), hasChecksums: !model.checksums.isEmpty,
                 layers: group.layers.map { placed in
                     if case .pictures(let tiling) = placed.placement {
                         layer(placed.tensor, placed.geometry, tiling.block)
@@ -126,7 +128,7 @@ extension Packer {
             identity.frames = [group.format.width, group.format.height, group.format.bitDepth] + group.framesOfStreams
         case .layer(let job):
             identity = Identity(
-                program: program, libraries: libraries, hasChecksums: !model.checksums.isEmpty,
+                program: program, libraries: libraries(job.codecs), hasChecksums: !model.checksums.isEmpty,
                 layers: [layer(job.tensor, job.geometry, job.block)])
             identity.settings = ["\(job.quantizer)"] + job.codecs.map(\.specification)
         }

@@ -70,8 +70,13 @@ func layerCodebook(
         guard (sorting == nil) == (record.sorted == nil), (centers == nil) == (record.centers == nil) else {
             throw .parameters(expected: "sorted by channels or both, centers of channels or places", found: "\(record)")
         }
+        guard (record.order == nil) == (record.lag == nil) else {
+            throw .parameters(expected: "an order of prediction with its lag", found: "\(record)")
+        }
+        let prediction = record.order.flatMap { order in record.lag.map { (order, $0) } }
         return try TrellisCodebook(
-            states: record.states ?? 0, sorting: sorting, centers: centers, parameters, geometry: layer)
+            states: record.states ?? 0, sorting: sorting, centers: centers, prediction: prediction, parameters,
+            geometry: layer)
     case "uniform":
         guard let scope = record.range.flatMap(RangeScope.init),
             let reconstruction = record.reconstruct.flatMap(Reconstruction.init)
@@ -90,7 +95,9 @@ func layerCodebook(
 
 extension TrellisCodebook: LayerCodebook {
     var record: Manifest.LayerQuantizer {
-        .init(name: "trellis", states: trellis.states, sorted: sorting?.rawValue, centers: centers.axis?.rawValue)
+        .init(
+            name: "trellis", states: trellis.states, sorted: sorting?.rawValue, centers: centers.axis?.rawValue,
+            order: prediction?.order, lag: prediction?.lag)
     }
 
     func restore(

@@ -11,6 +11,11 @@ struct WeightClasses {
     let classes: [UInt8]
     /// What weights lie around.
     let centers: WeightCenters
+    /// Bits that the layer so takes, up to a constant for each weight.
+    let bits: Double
+
+    /// Mean squared error that a quantizer leaves, in squared steps.
+    static let noise = 0.3
 
     /// Weights over which an entropy coder's frequencies are those of the last ones.
     private static let memory = 1 << 16
@@ -24,7 +29,7 @@ struct WeightClasses {
         let length = WeightOrder.channelLength(geometry)
         guard WeightOrder.canSort(geometry), positions.count >= 1 << 12, length > 1 || geometry.channels.count > 1
         else {
-            (classes, centers) = ([], .none)
+            (classes, centers, bits) = ([], .none, .infinity)
             return
         }
         var best = Choice(Energies(positions, length: length, .none), .none)
@@ -35,7 +40,14 @@ struct WeightClasses {
             choice.bits += Self.cost(centers.values.map { UInt8(bitPattern: $0) })
             if choice.bits < best.bits - 0.01 * Double(positions.count) { best = choice }
         }
-        (classes, centers) = (best.classes, best.centers)
+        (classes, centers, bits) = (best.classes, best.centers, best.bits)
+    }
+
+    /// Bits of weights of one scale, with their tables of code lengths.
+    ///
+    /// - Parameter energy: mean square, in squared steps.
+    static func bits(energy: Double, _ count: Int) -> Double {
+        0.5 * log2(energy + noise) * Double(count) + table * max(1, Double(count) / Double(memory))
     }
 
     /// Classes for weights around some centers.
@@ -82,7 +94,7 @@ struct WeightClasses {
 
     /// Classes by the logarithm of mean squares.
     fileprivate static func classes(_ energies: [Double]) -> [UInt8] {
-        let octaves = energies.map { Int((perOctave * 0.5 * log2($0 + 0.3)).rounded()) }
+        let octaves = energies.map { Int((perOctave * 0.5 * log2($0 + noise)).rounded()) }
         let lowest = max(octaves.min() ?? 0, (octaves.max() ?? 0) - 200)
         return octaves.map { UInt8(max($0 - lowest, 0)) }
     }
@@ -154,7 +166,7 @@ struct WeightClasses {
         var count: Int { positions.count }
 
         private static func bits(_ sum: Double, _ count: Double) -> Double {
-            count > 0 ? 0.5 * log2(sum / count + 0.3) * count : 0
+            count > 0 ? 0.5 * log2(sum / count + noise) * count : 0
         }
 
         /// Bits of all weights, up to a constant, as they follow each other.

@@ -4,7 +4,8 @@
 /// Each channel may have a class, and so may each place within the channels (an input, a place of a kernel). With classes of
 /// channels alone, whole channels follow each other by class within the matrix (gate, direction) that they belong to, so that pictures
 /// stay those of the layer. With classes of both, weights follow each other by the sum of both classes, then channel by channel. An
-/// entropy coder that adapts, as deflate does block by block, then spends less.
+/// entropy coder that adapts, as deflate does block by block, then spends less. The weights of predicted layers follow each other
+/// place by place instead, and have no classes.
 public struct WeightOrder: Sendable {
     /// Channels in memory.
     public let channels: LayerGeometry.Channels
@@ -17,6 +18,7 @@ public struct WeightOrder: Sendable {
     private let sequence: [Int]
     /// Runs of `channels.inner` neighbors that a channel has.
     private let outer: Int
+    private let isByPlaces: Bool
 
     /// Weights of each channel, but for a folded layer's last.
     static func channelLength(_ geometry: LayerGeometry) -> Int {
@@ -40,6 +42,7 @@ public struct WeightOrder: Sendable {
         count = geometry.count
         let (channelCount, length) = (channels.count, Self.channelLength(geometry))
         outer = length / max(channels.inner, 1)
+        isByPlaces = false
         let isSorted = !classes.isEmpty
         guard !isSorted || Self.canSort(geometry) && [channelCount, channelCount + length].contains(classes.count)
         else {
@@ -59,13 +62,26 @@ public struct WeightOrder: Sendable {
         }
     }
 
+    /// Place by place, all channels' weights of one after each other.
+    static func byPlaces(_ geometry: LayerGeometry) -> WeightOrder { WeightOrder(byPlaces: geometry) }
+
+    private init(byPlaces geometry: LayerGeometry) {
+        precondition(Self.canSort(geometry))
+        channels = geometry.channels
+        count = geometry.count
+        (channelClasses, columnClasses) = ([], [])
+        sequence = Array(0..<channels.count)
+        outer = Self.channelLength(geometry) / max(channels.inner, 1)
+        isByPlaces = true
+    }
+
     /// Whether the order is that of memory.
     public var isMemoryOrder: Bool {
-        columnClasses.isEmpty && outer <= 1 && sequence.elementsEqual(0..<sequence.count)
+        !isByPlaces && columnClasses.isEmpty && outer <= 1 && sequence.elementsEqual(0..<sequence.count)
     }
 
     /// Whether pictures of the layer still show its rows and columns.
-    public var keepsPictures: Bool { columnClasses.isEmpty }
+    public var keepsPictures: Bool { columnClasses.isEmpty && !isByPlaces }
 
     /// A weight, or the first of a run of neighbors.
     struct Place {
@@ -81,6 +97,7 @@ public struct WeightOrder: Sendable {
     @inline(__always)
     func forEachRun(_ body: (_ first: Place, _ length: Int) -> Void) {
         guard columnClasses.isEmpty else { return forEachSorted { body($0, 1) } }
+        guard !isByPlaces else { return forEachByPlace { body($0, 1) } }
         var number = 0
         for channel in sequence {
             for block in 0..<outer where number < count {
@@ -89,6 +106,19 @@ public struct WeightOrder: Sendable {
                 body(
                     Place(number: number, offset: offset, channel: channel, column: block * channels.inner), length)
                 number += length
+            }
+        }
+    }
+
+    @inline(__always)
+    private func forEachByPlace(_ body: (Place) -> Void) {
+        var number = 0
+        for column in 0..<outer * channels.inner {
+            let (block, i) = column.quotientAndRemainder(dividingBy: channels.inner)
+            for channel in 0..<channels.count {
+                let offset = (block &* channels.count &+ channel) &* channels.inner &+ i
+                body(Place(number: number, offset: offset, channel: channel, column: column))
+                number &+= 1
             }
         }
     }

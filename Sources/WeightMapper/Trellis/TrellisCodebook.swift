@@ -1,8 +1,9 @@
 /// What gives the planes of a trellis quantizer back as weights: the step, the trellis, and the classes by which weights are
 /// sorted.
 ///
-/// A weight is (2 * (k + c) + u) * step, with k from the planes, c its center and u the union of the trellis's state; the arithmetic is binary64 with one
-/// rounding to the weight's type. Weights follow each other as `WeightOrder` says; after every `runLength` weights the state is 0.
+/// A weight is (2 * (k + c) + u) * step, with k from the planes, c its center or prediction and u the union of the trellis's state;
+/// the arithmetic is binary64 with one rounding to the weight's type. Weights follow each other as `WeightOrder` says; after every
+/// `runLength` weights, in predicted layers after every place, the state is 0.
 public struct TrellisCodebook: Sendable {
     /// Half the distance between neighboring points of one union, in the weights' unit; a binary32 number.
     public let step: Float
@@ -14,6 +15,8 @@ public struct TrellisCodebook: Sendable {
     public let sorting: Sorting?
     /// What weights lie around, in indices.
     public let centers: WeightCenters
+    /// What predicts weights; then there are neither classes nor centers.
+    public let prediction: WeightPrediction?
 
     /// Weights after which the trellis begins anew.
     public static let runLength = TrellisSearch.runLength
@@ -26,7 +29,13 @@ public struct TrellisCodebook: Sendable {
         case both
     }
 
+    init(step: Float, trellis: Trellis, prediction: WeightPrediction) {
+        (self.step, self.trellis, self.prediction) = (step, trellis, prediction)
+        (classes, sorting, centers) = ([], nil, .none)
+    }
+
     init(step: Float, trellis: Trellis, _ geometry: LayerGeometry, classes: [UInt8], centers: WeightCenters) {
+        prediction = nil
         self.step = step
         self.trellis = trellis
         self.classes = classes
@@ -34,18 +43,24 @@ public struct TrellisCodebook: Sendable {
         sorting = classes.isEmpty ? nil : classes.count == geometry.channels.count ? .channels : .both
     }
 
-    /// The bytes that a packed file stores: the step, the classes, the centers.
+    /// The bytes that a packed file stores: the step, the classes, the centers; or the step and the coefficients.
     public var serialized: [UInt8] {
-        (0..<4).map { UInt8(truncatingIfNeeded: step.bitPattern >> (8 * $0)) } + classes
-            + centers.values.map { UInt8(bitPattern: $0) }
+        let signed = centers.values + (prediction?.coefficients ?? [])
+        return (0..<4).map { UInt8(truncatingIfNeeded: step.bitPattern >> (8 * $0)) } + classes
+            + signed.map { UInt8(bitPattern: $0) }
     }
 
     /// A codebook from a packed file.
     ///
+    /// - Parameter prediction: order and lag of a predicted layer, which has neither classes nor centers.
     /// - Throws: `MapperError.parameters` when the bytes are not exactly those of such a codebook.
     public init(
-        states: Int, sorting: Sorting?, centers axis: WeightCenters.Axis?, _ bytes: Span<UInt8>, geometry: LayerGeometry
+        states: Int, sorting: Sorting?, centers axis: WeightCenters.Axis?, prediction: (order: Int, lag: Int)? = nil,
+        _ bytes: Span<UInt8>, geometry: LayerGeometry
     ) throws(MapperError) {
+        guard prediction == nil || sorting == nil && axis == nil else {
+            throw .parameters(expected: "neither classes nor centers in a predicted layer", found: "them")
+        }
         let trellis = try Trellis.known(states: states)
         let length = WeightOrder.channelLength(geometry)
         let classCount =
@@ -54,9 +69,12 @@ public struct TrellisCodebook: Sendable {
             case .channels: geometry.channels.count
             case .both: geometry.channels.count + length
             }
-        let expected = 4 + classCount + WeightCenters.count(axis, geometry)
+        let orders = min(max(prediction?.order ?? 0, 0), WeightPrediction.mostOrders)
+        let signedCount = WeightCenters.count(axis, geometry) + orders * geometry.channels.count
+        let expected = 4 + classCount + signedCount
         guard bytes.count == expected else {
-            throw .parameters(expected: "\(expected) bytes of step, classes and centers", found: "\(bytes.count)")
+            throw .parameters(
+                expected: "\(expected) bytes of step, classes, centers and coefficients", found: "\(bytes.count)")
         }
         let step = Float(bitPattern: (0..<4).reduce(0) { $0 | UInt32(bytes[$1]) << UInt32(8 * $1) })
         guard step.isFinite, step > 0 else { throw .parameters(expected: "a step above 0", found: "\(step)") }
@@ -64,7 +82,13 @@ public struct TrellisCodebook: Sendable {
         self.trellis = trellis
         self.sorting = sorting
         classes = (4..<4 + classCount).map { bytes[$0] }
-        centers = WeightCenters(axis: axis, values: (4 + classCount..<expected).map { Int8(bitPattern: bytes[$0]) })
+        let signed = (4 + classCount..<expected).map { Int8(bitPattern: bytes[$0]) }
+        centers = WeightCenters(axis: axis, values: prediction == nil ? signed : [])
+        guard let prediction else {
+            self.prediction = nil
+            return
+        }
+        self.prediction = try WeightPrediction(order: prediction.order, lag: prediction.lag, signed, geometry)
     }
 
     /// The weights of a layer, in memory order.
@@ -79,21 +103,35 @@ public struct TrellisCodebook: Sendable {
         _ planes: [Plane], _ geometry: LayerGeometry, into weights: UnsafeMutableBufferPointer<Scalar>
     ) throws(MapperError) {
         precondition(weights.count == geometry.count)
-        let order = try WeightOrder(geometry, classes: classes[...])
+        let order = try order(geometry)
         var indices = try TrellisPlanes.Reader(planes, count: geometry.count)
         let transitions = trellis.transitions
         let scale = Double(step)
         var points = [Int32](repeating: 0, count: weights.count)
-        for start in stride(from: 0, to: weights.count, by: Self.runLength) {
-            try indices.walk(transitions, into: &points, start..<min(start + Self.runLength, weights.count))
+        let length = prediction == nil ? Self.runLength : geometry.channels.count
+        var predicted = [Int32](repeating: 0, count: prediction == nil ? 0 : length)
+        for (run, start) in stride(from: 0, to: weights.count, by: length).enumerated() {
+            let range = start..<min(start + length, weights.count)
+            try indices.walk(transitions, into: &points, range)
+            guard let prediction else { continue }
+            points.withUnsafeMutableBufferPointer { points in
+                predicted.withUnsafeMutableBufferPointer { centers in
+                    prediction.predict(run, from: points.baseAddress.unsafelyUnwrapped, into: centers)
+                    for i in centers.indices { points[start &+ i] &+= 2 &* centers[i] }
+                }
+            }
         }
         try indices.finish()
         place(points, order, scale, into: weights)
     }
 
+    private func order(_ geometry: LayerGeometry) throws(MapperError) -> WeightOrder {
+        prediction == nil ? try WeightOrder(geometry, classes: classes[...]) : .byPlaces(geometry)
+    }
+
     /// Whether weights follow each other in the planes as in memory, so that `forEachRun` can restore them piece by piece.
     public func keepsMemoryOrder(_ geometry: LayerGeometry) -> Bool {
-        centers.axis == nil && ((try? WeightOrder(geometry, classes: classes[...]))?.isMemoryOrder ?? false)
+        prediction == nil && centers.axis == nil && ((try? order(geometry))?.isMemoryOrder ?? false)
     }
 
     /// Calls `body` with consecutive runs of the weights of a layer that keeps the order of memory.

@@ -5,7 +5,7 @@ public struct TrellisLayer: Sendable {
     /// Whether the search counted on planes of their own for the two unions.
     public let isSplit: Bool
     /// Whether a plane of all weights may have the layer's pictures.
-    var keepsPictures: Bool { codebook.sorting != .both }
+    var keepsPictures: Bool { codebook.sorting != .both && codebook.prediction == nil }
     private var indices: [Int16]
     private var unions: [UInt8]
 

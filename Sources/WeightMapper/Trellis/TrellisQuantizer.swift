@@ -16,7 +16,7 @@ public struct TrellisQuantizer: Sendable {
     public let rates: RateModel
     /// Searches of each run: each takes the frequencies that the one before found.
     public let passes: Int
-    /// Whether weights of like scale may be put together (`WeightOrder`).
+    /// Whether weights of like scale may be put together (`WeightOrder`), and weights predicted by their neighbors.
     public let sortsWeights: Bool
 
     /// The best lambda, in squared steps: least error at the same bits from 1.5 to 5 bits per weight (measured).
@@ -66,6 +66,10 @@ public struct TrellisQuantizer: Sendable {
         let plain = try WeightOrder(geometry)
         var positions = WeightCenters.none.arrange(weights, plain, scale: 1 / step)
         let form = sortsWeights ? WeightClasses(positions, geometry) : nil
+        if let form, let prediction = WeightPrediction.best(positions, geometry, below: form.bits) {
+            let positions = WeightCenters.none.arrange(weights, .byPlaces(geometry), scale: 1 / step)
+            return predictedLayer(positions, TrellisCodebook(step: step, trellis: trellis, prediction: prediction))
+        }
         let centers = form?.centers ?? .none
         if let form, !form.classes.isEmpty || centers.axis != nil {
             let order = try WeightOrder(geometry, classes: form.classes[...])

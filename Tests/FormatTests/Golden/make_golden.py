@@ -46,6 +46,7 @@ CASES = {
     "v3/trellis-sorted-channels": ["lstm", "--quantizer", "trellis", "--bits", "2"],
     "v3/trellis-sorted-both": ["sorted", "--quantizer", "trellis", "--target-bpw", "4"],
     "v3/trellis-centers": ["rows", "--quantizer", "trellis", "--target-bpw", "1.5"],
+    "v3/trellis-predicted": ["bank", "--quantizer", "trellis", "--target-bpw", "2"],
     "v3/trellis-video": ["conv|half", "--as", "video", "--codec", "utvideo:pack=2", "--bits", "3", "--quantizer", "trellis"],
     "v3/trellis-audio": ["fc|gru", "--as", "audio", "--codec", "flac:pack=2", "--bits", "3", "--quantizer", "trellis"],
     "v3/trellis-1-scalar": ["fc|half|double", "--max-error", "0.25"],
@@ -81,6 +82,8 @@ def write_model(path, pattern, step=0):
         "split.weight": random.normal(size=(160, 120)).astype("<f2"),
         "rows.weight": (random.normal(size=(64, 72)) + 30 * random.normal(size=(64, 1))).astype("<f4"),
     }
+    waves = np.sin(np.outer(np.arange(1, 49), np.arange(96) / 40))
+    tensors["bank.weight"] = (waves + 0.02 * random.normal(size=waves.shape)).astype("<f4")
     tensors = {name: tensor for name, tensor in tensors.items() if re.search(f"{pattern}|bias", name)}
     tensors = {name: (tensor * (1 + step)).astype(tensor.dtype) for name, tensor in tensors.items()}
     names = {"<f4": "F32", "<f2": "F16", "<f8": "F64"}

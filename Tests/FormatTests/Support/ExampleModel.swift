@@ -107,6 +107,7 @@ extension ExampleModel {
             tensor("dense/kernel", [128, 96]) { row, column in rows[row] * columns[column] * random.normal() },
             tensor("channels.weight", [128, 96]) { row, _ in centers[row] + random.normal() },
             tensor("places.weight", [128, 96]) { _, column in centers[column] + random.normal() },
+            tensor("bank.weight", [64, 128]) { row, column in 9 * sin(Float((row + 1) * column) / 40) },
             tensor("long.weight", [300, 400]) { _, _ in random.normal() },
             tensor("outlier.weight", [70, 75]) { row, column in (row * column % 97 == 5 ? 60 : 1) * random.normal() },
             tensor("short", [4999]) { _, _ in random.normal() },

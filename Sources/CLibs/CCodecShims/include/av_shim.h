@@ -1,10 +1,5 @@
 #pragma once
-#include <libavcodec/avcodec.h>
-#include <libavcodec/bsf.h>
-#include <libavformat/avformat.h>
-#include <libavutil/avutil.h>
-
-#include "shim_types.h"
+#include "lazy_libraries.h"
 
 /// Error numbers that are macros too complex for Swift to import.
 extern const int wc_averror_again, wc_averror_eof;
