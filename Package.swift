@@ -93,8 +93,15 @@ let package = Package(
         tests("ModelGraphTests", ["ModelGraph", "ModelFiles", "TestSupport"]),
         tests("WeightArchiveTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "TestSupport"]),
         tests(
-            "EvaluationTests", ["Evaluation", "Codecs", "WeightArchive", "WeightMapper", "ModelFiles", "TestSupport"]),
-        tests("wcodecTests", ["wcodec", "Evaluation", "TestSupport"]),
+            "EvaluationTests",
+            [
+                "Evaluation", "Execution", "Codecs", "WeightArchive", "WeightMapper", "ModelFiles", "ModelGraph",
+                "TestSupport",
+            ]),
+        tests(
+            "ExecutionTests", ["Execution", "ModelFiles", "ModelGraph", "TestSupport"],
+            resources: [.copy("Fixtures")]),
+        tests("wcodecTests", ["wcodec", "Evaluation", "WeightArchive", "ModelFiles", "TestSupport"]),
         tests(
             "FormatTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "CXXHash", "TestSupport"],
             resources: [.copy("Golden")]),

@@ -12,8 +12,9 @@ public struct AccuracyCheck: Sendable {
     private let batch: Int
     private let isFixed: Bool
 
-    /// Samples that are run together where the network leaves that open; fewer when there are few samples, so that all threads have
-    /// some. It does not depend on the number of threads, so that results do not.
+    /// Samples that are run together where the network leaves that open; fewer where all threads are to have some.
+    ///
+    /// It does not depend on the number of threads, so that results do not.
     private static func defaultBatch(_ count: Int) -> Int { min(32, max(1, count / 8)) }
 
     /// - Parameters:
@@ -38,7 +39,7 @@ public struct AccuracyCheck: Sendable {
         let own = original.inputs.filter { data.shared[$0.name] == nil }
         let fixed = own.compactMap { $0.shape?.first?.size }.first
         isFixed = data.joins && fixed != nil
-        self.batch = !data.joins ? 1 : fixed ?? batch ?? Self.defaultBatch(data.count)
+        self.batch = !data.joins ? 1 : max(1, fixed ?? batch ?? Self.defaultBatch(data.count))
     }
 
     /// Judges the networks.
