@@ -23,7 +23,7 @@ struct Wcodec: AsyncParsableCommand {
               64  wrong arguments
               65  bad input: no model, damaged, or not what the options say
               66  an input that cannot be read
-              69  a codec that this machine does not have
+              69  a codec or an engine that this machine does not have
               73  an output that cannot be created, or exists already
               130 interrupted
             """,

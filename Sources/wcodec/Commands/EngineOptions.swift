@@ -17,6 +17,12 @@ struct EngineOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "OpenVINO's C library, or its folder. (default: what WCODEC_OPENVINO names, the system's, or that of python3's package)",
+            valueName: "path"), completion: .file())
+    var openvino: String?
+
+    @Option(
+        help: ArgumentHelp(
             "What is taken from the samples of a picture, 0 to 1: one value, or one for each channel. (default: 0)",
             valueName: "m[,m,m]"))
     var mean: String?
@@ -32,7 +38,8 @@ struct EngineOptions: ParsableArguments {
 
     /// The engine, found on this machine.
     func target() async throws -> any ExecutionTarget {
-        try await ExecutionTargets.named(engine).init(library: onnxruntime)
+        let target = try ExecutionTargets.named(engine)
+        return try await target.init(library: target.name == OpenVINO.name ? openvino : onnxruntime)
     }
 
     /// How samples of pictures become floats.

@@ -1,2 +1,4 @@
 #pragma once
+#include "engine_message.h"
 #include "onnxruntime_table.h"
+#include "openvino_table.h"

@@ -2,6 +2,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine_message.h"
+
 // ONNX Runtime's C interface, of which packages for Python bring the library and no header. It is one table of functions that only
 // ever grows at its end (`OrtApi` in onnxruntime_c_api.h): these are the places and the types of those that are called here.
 
@@ -73,11 +75,6 @@ typedef struct {
     /// The library's version, as "1.31.1".
     const char *_Nonnull version;
 } __attribute__((swift_attr("@Sendable"))) wc_onnxruntime;
-
-/// One line of text about what went wrong.
-typedef struct {
-    char text[512];
-} wc_engine_message;
 
 /// Loads ONNX Runtime from a file, or by a name that the system's loader knows; it stays loaded.
 ///
