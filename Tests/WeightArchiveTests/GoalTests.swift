@@ -159,7 +159,8 @@ struct GoalTests {
     @Test(
         arguments: [
             (.size(10), "--target-size"), (.size(900), "--target-size"),
-            (.bitsPerWeight(0.01), "--target-bpw"), (.signalToNoise(150), "goal"), (.maximumError(1e-9), ".weight: "),
+            (.bitsPerWeight(0.01), "--target-bpw"), (.signalToNoise(150), "150.0 dB"),
+            (.maximumError(1e-9), ".weight: "),
         ] as [(Goal, String)])
     func impossibleGoalsAreErrors(goal: Goal, word: String) async throws {
         let folder = try TemporaryFolder()

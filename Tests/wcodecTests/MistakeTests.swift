@@ -93,7 +93,7 @@ struct MistakeTests {
         Mistake("pack model.safetensors -o x.wcz --kind first.weight=conv", 65, "first.weight"),
         Mistake("pack model.safetensors -o x.wcz --layout notes.txt", 65, "layout", "safetensors"),
         Mistake("pack model.safetensors -o x.wcz --target-size 100", 65, "--target-size"),
-        Mistake("pack model.safetensors -o x.wcz --min-snr 119", 65, "goal"),
+        Mistake("pack model.safetensors -o x.wcz --min-snr 119", 65, "at least 119.0 dB"),
         Mistake("pack model.safetensors -o x.wcz --max-error 1e-30", 65, "weight", "--exclude"),
         Mistake("pack model.safetensors -o x.wcz --quality 50 --codec hevc:qp=20", 65, "hevc", "lossless"),
         Mistake("pack model.safetensors -o x.wcz --quality 50 --weights-by missing.json", 66, "missing.json"),

@@ -134,7 +134,7 @@ extension Packer {
 /// Six significant digits: enough to report, short to store.
 ///
 /// JSON has no infinity, which squares of large float64 weights reach: the largest number stands for it.
-private func rounded(_ value: Double) -> Double {
+func rounded(_ value: Double) -> Double {
     guard value.isFinite else { return .greatestFiniteMagnitude }
     guard value != 0 else { return value }
     let scale = pow(10, 5 - log10(value.magnitude).rounded(.down))

@@ -25,6 +25,8 @@ struct RateControl {
 
     /// Files that are packed until one meets the goal.
     private static let mostAttempts = 4
+    /// Bits per weight with which hardly any weight is not 0.
+    private static let leastBits = 0.02
 
     /// Chooses steps for the layers of a plan; `nil` when they need none.
     ///
@@ -74,7 +76,8 @@ struct RateControl {
     private var allowedBits: Double? {
         switch goal {
         case .bitsPerWeight(let bits): bits * weightCount
-        case .size(let bytes): 8 * Double(bytes - fixedBytes)
+        // What the rest of the file takes is a guess until one is packed.
+        case .size(let bytes): max(8 * Double(bytes - fixedBytes), Self.leastBits * weightCount)
         default: nil
         }
     }
@@ -82,13 +85,9 @@ struct RateControl {
     /// Chooses the steps by the samples.
     private mutating func choose() async throws {
         guard goal != nil else { return try await chooseByLayer() }
-        if let bits = allowedBits, bits < 0.02 * weightCount {
-            guard case .size(let bytes) = goal else {
-                throw ArchiveError.option(
-                    "--target-bpw: expected at least 0.02 bits per weight, found \(bits / weightCount)")
-            }
+        if case .bitsPerWeight(let bits) = goal, bits < Self.leastBits {
             throw ArchiveError.option(
-                "--target-size: expected more than the \(fixedBytes) bytes that are kept exactly, found \(bytes)")
+                "--target-bpw: expected at least \(Self.leastBits) bits per weight, found \(bits)")
         }
         step = firstStep()
         for _ in 0..<8 {
@@ -190,23 +189,31 @@ extension RateControl {
         // Doublings of the step that would make up for it; what is below 0 must not be, what is above wastes.
         let spare: Double
         let tolerance: Double
+        // The goal and what came of it, as a message says them.
+        let words: (goal: String, found: String)
         switch goal {
         case .bitsPerWeight(let bits):
-            spare = bits - 8 * Double(layerBytes) / Double(weights)
+            let found = 8 * Double(layerBytes) / Double(weights)
+            spare = bits - found
             tolerance = 0.015 * bits
+            words = ("--target-bpw: expected at most \(bits) bits per weight", "\(rounded(found))")
         case .size(let bytes):
             fixedBytes = size - layerBytes
             spare = 8 * Double(bytes - size) / Double(weights)
             tolerance = 0.01 * 8 * Double(bytes) / Double(weights)
+            words = ("--target-size: expected at most \(bytes) bytes", "\(size)")
         case .signalToNoise(let decibel):
-            spare = (ArchiveSummary(manifest, packedBytes: size).signalToNoise - decibel) / 6.0206
+            let found = ArchiveSummary(manifest, packedBytes: size).signalToNoise
+            spare = (found - decibel) / 6.0206
             tolerance = 0.04
+            words = ("--min-snr: expected at least \(decibel) dB", "\(rounded(found))")
         case .maximumError, nil: return false
         }
         attempts += 1
         if spare >= 0, spare < tolerance || attempts >= Self.mostAttempts { return false }
-        guard attempts < 2 * Self.mostAttempts else {
-            throw ArchiveError.option("expected to meet the goal, found it missed after \(attempts) tries")
+        let isHopeless = spare < 0 && 8 * Double(layerBytes) < 2 * Self.leastBits * Double(weights)
+        guard attempts < 2 * Self.mostAttempts, !isHopeless else {
+            throw ArchiveError.option("\(words.goal), found \(words.found), at try \(attempts)")
         }
         let isError = if case .signalToNoise = goal { true } else { false }
         // Aims into the tolerance rather than at its edge.
