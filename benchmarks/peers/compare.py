@@ -59,7 +59,7 @@ def lossy(measurements, source, path, programs):
     """What each of the programs makes of a source with loss, point by point."""
     for name, variant in ours.LOSSY.items():
         if name in programs:
-            for point in ours.points(variant, source):
+            for point in ours.points(name, source):
                 yield measurements.of_ours(name, variant, path, point)
     chosen = [name for name in registry.LOSSY if name in programs]
     spread = deviation(path) if chosen else 0

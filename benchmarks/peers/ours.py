@@ -18,7 +18,6 @@ Variant = collections.namedtuple("Variant", "options target points gaussian")
 
 POINTS = (2, 2.5, 3, 3.5, 4)  # bits for each weight
 BARS = (2.1, 2.75, 3.8)  # those at which there are bars for Gaussian noise
-LARGE = {"astra"}  # on which effort 9 takes hours: measured at few points, and without trying all media
 
 
 def trellis(media, *options):
@@ -40,16 +39,19 @@ LOSSLESS = {
     "wcodec": Variant(["--lossless"], None, (), ()),
     "wcodec, effort 9": Variant(["--lossless", *FULL], None, (), ()),
 }
+# Points on large models where all of them would take hours.
+FEWER = {
+    ("minilm", "wcodec, effort 9, auto"): (2, 4),
+    ("astra", "wcodec, effort 9"): (2, 4),
+    ("astra", "wcodec, effort 9, auto"): (),
+}
 QUIETLY = ["--threads", "1", "--force", "--quiet"]
 
 
-def points(variant, source):
-    """The targets at which a variant is measured on a source."""
-    if variant.target is None:
-        return (0,)
-    if source in LARGE and FULL[0] in variant.options:
-        return () if "auto" in variant.options else variant.points[::2]
-    return variant.gaussian if source == sources.GAUSSIAN else variant.points
+def points(name, source):
+    """The targets at which a variant of `LOSSY` is measured on a source."""
+    variant = LOSSY[name]
+    return variant.gaussian if source == sources.GAUSSIAN else FEWER.get((source, name), variant.points)
 
 
 def alone():

@@ -211,11 +211,11 @@ extension RateControl {
         }
         attempts += 1
         if spare >= 0, spare < tolerance || attempts >= Self.mostAttempts { return false }
-        let isHopeless = spare < 0 && 8 * Double(layerBytes) < 2 * Self.leastBits * Double(weights)
+        let isError = if case .signalToNoise = goal { true } else { false }
+        let isHopeless = !isError && spare < 0 && 8 * Double(layerBytes) < 2 * Self.leastBits * Double(weights)
         guard attempts < 2 * Self.mostAttempts, !isHopeless else {
             throw ArchiveError.option("\(words.goal), found \(words.found), at try \(attempts)")
         }
-        let isError = if case .signalToNoise = goal { true } else { false }
         // Aims into the tolerance rather than at its edge.
         let octaves = (isError ? 1 : -1) * (spare - tolerance / 4)
         step *= exp2(max(min(octaves, 2), -2))
