@@ -50,8 +50,11 @@ final class OpenVINONetwork: LoadedNetwork, @unchecked Sendable {
             return ports
         }
         do throws(OpenVINOFailure) {
+            let graph = (try? Network.open(path, kinds: { _, _ in nil }))?.graph
             inputs = try ports(functions.ov_compiled_model_inputs_size, functions.ov_compiled_model_input_by_index)
+                .named(graph?.inputs)
             outputs = try ports(functions.ov_compiled_model_outputs_size, functions.ov_compiled_model_output_by_index)
+                .named(graph?.outputs)
         } catch {
             functions.ov_compiled_model_free(compiled)
             throw error
@@ -102,5 +105,13 @@ final class OpenVINONetwork: LoadedNetwork, @unchecked Sendable {
             results[port.name] = try core.value(of: tensor, named: port.name)
         }
         return results
+    }
+}
+
+extension [NetworkPort] {
+    /// The ports by the names that the model gives them, in whose order they are: OpenVINO may call a value by another of its names.
+    fileprivate func named(_ names: [String]?) -> [NetworkPort] {
+        guard let names, names.count == count else { return self }
+        return zip(self, names).map { NetworkPort(name: $1, type: $0.type, shape: $0.shape) }
     }
 }

@@ -48,28 +48,46 @@ struct DataOptions: ParsableArguments {
         guard blank >= 0 else { throw ValidationError("--blank: expected 0 or more, found \(blank)") }
     }
 
-    /// The engine, for a model that it can run.
-    func target(for model: ModelFile) async throws -> any ExecutionTarget {
+    /// Makes the original ready and opens the data, where there are any.
+    ///
+    /// - Throws: `DataError` for a model or data that cannot be used, `ExecutionError`.
+    func trial(of model: ModelFile) async throws -> AccuracyTrial? {
+        guard let data else { return nil }
         guard model.format == .onnx else {
             throw DataError.file(
                 path: model.path, part: "model", expected: "an ONNX model to run on --data (or --eval with a command)",
                 found: model.format.title)
         }
-        return try await engine.target()
+        let target = try await engine.target()
+        let network = try target.load(model.path, weights: [:], threads: AccuracyTrial.threadsOfRun)
+        let samples = try DataSet.open(data, labels: labels, for: network.inputs, scaling: try engine.scaling())
+        return AccuracyTrial(target: target, original: network, samples: samples, options: self)
+    }
+}
+
+/// A network that is ready, and the samples to compare another one with it on.
+struct AccuracyTrial: Sendable {
+    /// One thread for each run, several runs at once: the bits do not depend on the number of threads.
+    static let threadsOfRun = 1
+
+    let target: any ExecutionTarget
+    fileprivate let original: any LoadedNetwork
+    fileprivate let samples: DataSet
+    fileprivate let options: DataOptions
+
+    fileprivate init(
+        target: any ExecutionTarget, original: any LoadedNetwork, samples: DataSet, options: DataOptions
+    ) {
+        (self.target, self.original, self.samples, self.options) = (target, original, samples, options)
     }
 
     /// Runs both networks on the data.
-    func compare(
-        _ original: String, _ restored: String, on target: any ExecutionTarget, _ options: RunOptions
-    ) async throws -> AccuracyResult {
-        // One thread for each run, several runs at once: the bits do not depend on the number of threads.
-        let first = try target.load(original, weights: [:], threads: 1)
-        let second = try target.load(restored, weights: [:], threads: 1)
-        let samples = try DataSet.open(data ?? "", labels: labels, for: first.inputs, scaling: try engine.scaling())
-        let check = try AccuracyCheck(first, second, samples, output: output, batch: batch)
-        let progress = ProgressLine("running", quiet: options.quiet, unit: ("samples", 1))
+    func compare(with restored: String, _ work: RunOptions) async throws -> AccuracyResult {
+        let network = try target.load(restored, weights: [:], threads: Self.threadsOfRun)
+        let check = try AccuracyCheck(original, network, samples, output: options.output, batch: options.batch)
+        let progress = ProgressLine("running", quiet: work.quiet, unit: ("samples", 1))
         defer { progress.clear() }
-        let (metric, blank, threads) = (metric, blank, options.threads)
+        let (metric, blank, threads) = (options.metric, options.blank, work.threads)
         return try await withInterruption {
             try await check.run(metric, blank: blank, threads: threads) { progress.show($0) }
         }

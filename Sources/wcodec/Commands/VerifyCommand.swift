@@ -82,7 +82,7 @@ struct VerifyCommand: AsyncParsableCommand {
         try await reportingErrors {
             let command = try eval.map { text throws(EvaluationError) in try EvaluationCommand(text) }
             let before = try ModelFiles.open(original, layout: layout)
-            let target = data.data == nil ? nil : try await data.target(for: before)
+            let trial = try await data.trial(of: before)
             let model = try PackedModel(packed, base: try openBase(delta))
             let folder = try TemporaryFolder()
             defer { folder.remove() }
@@ -104,7 +104,7 @@ struct VerifyCommand: AsyncParsableCommand {
                     before: try await command.metric(of: original), after: try await command.metric(of: restored),
                     higherIsBetter: !lowerIsBetter)
             }
-            let accuracy = try await accuracy(restored, on: target)
+            let accuracy = try await trial?.compare(with: restored, run)
             if let accuracy {
                 change = accuracy.change
                 guard maxLoss == nil || change != nil else {
@@ -119,8 +119,8 @@ struct VerifyCommand: AsyncParsableCommand {
                 try printJSON(VerificationDocument(comparison, change, accuracy, accepted: isAccepted && wrong.isEmpty))
             } else if !run.quiet {
                 printTensors(comparison)
-                if let accuracy, let target {
-                    for line in AccuracyText(accuracy).lines(width: terminalWidth()) + [target.description] {
+                if let accuracy, let trial {
+                    for line in AccuracyText(accuracy).lines(width: terminalWidth()) + [trial.target.description] {
                         print(line)
                     }
                 } else if let change {
@@ -140,12 +140,6 @@ struct VerifyCommand: AsyncParsableCommand {
                 throw ExitCode(ExitStatus.verificationFailed.rawValue)
             }
         }
-    }
-
-    /// What running both networks gives; nothing without an engine, which only data asks for.
-    private func accuracy(_ restored: String, on target: (any ExecutionTarget)?) async throws -> AccuracyResult? {
-        guard let target else { return nil }
-        return try await data.compare(original, restored, on: target, run)
     }
 
     private func printTensors(_ comparison: ModelComparison) {
