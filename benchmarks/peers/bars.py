@@ -1,6 +1,7 @@
 """What wcodec has to reach, and whether it did."""
 
 import collections
+import itertools
 
 import measure
 import ours
@@ -22,6 +23,7 @@ ENCODE = {"wcodec": 15, "wcodec, effort 9": 0.5}  # million weights a second
 PERCENT = {("resemblyzer", "bf16"): 66.6, ("minilm", "bf16"): 65.9, ("minilm", "f32"): 81.6}
 LOSSLESS_DECODE = 0.5  # GB/s
 FULL = "wcodec, effort 9"
+SMALLEST = "wcodec, effort 9, auto"
 
 
 def at_most(what, value, bar, unit=""):
@@ -102,15 +104,16 @@ def of_gaussian(results):
 
 
 def of_models(results):
-    for peer in ("nncodec", "nncodec, lambda"):
-        found = comparisons(results, FULL, peer)
+    for program, peer in itertools.product((FULL, SMALLEST), ("nncodec", "nncodec, lambda")):
+        found = comparisons(results, program, peer)
         if not found:
             continue
         smaller = sum(comparison.largest < 0 for comparison in found.values())
         clearly = sum(comparison.mean <= -SMALLER for comparison in found.values())
         of_all = f"of {len(found)}"
-        yield Bar(f"models smaller than {peer}'s at every point", f"{smaller} {of_all}", "all", smaller == len(found))
-        what = f"models smaller than {peer}'s by {SMALLER} bits in the mean"
+        what = f"models of {program} smaller than {peer}'s at every point"
+        yield Bar(what, f"{smaller} {of_all}", "all", smaller == len(found))
+        what = f"models of {program} smaller than {peer}'s by {SMALLER} bits in the mean"
         yield Bar(what, f"{clearly} {of_all}", "half", 2 * clearly >= len(found))
 
 

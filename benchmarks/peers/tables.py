@@ -99,7 +99,9 @@ of any coder for Gaussian noise of one variance. Models are not that: they can l
 
 Speeds are of the processor time of one thread, user and system: the least of 3 to 25 runs, or of one if it takes more
 than 5 s. wcodec is measured as a whole process that reads and writes files and checks hashes, the others by the calls
-of their libraries alone, which favors them. Memory is the peak of the whole process, Python's included.
+of their libraries alone, which favors them. Memory is the peak of the whole process, Python's included. A wcodec that is
+asked for a number of bits packs once to four times until it meets it. The committed run shared its machine with other work,
+which lowers speeds.
 
 `nncodec` is NNCodec as its own interface offers it, with dependent quantization. `nncodec, lambda` also weighs the bits
 in its trellis (lambda_scale 0.5), which takes fewer of them; only the function below that interface offers it.
