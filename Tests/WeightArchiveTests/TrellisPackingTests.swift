@@ -143,6 +143,26 @@ struct TrellisPackingTests {
         _ = try await unpackedLoss(path, folder["m.wcz"], in: folder)
     }
 
+    @Test func autoTriesJPEGXLFromTheDefaultEffortOn() async throws {
+        let folder = try TemporaryFolder()
+        // The scale of a weight is that of its neighbors, which a code with contexts knows.
+        var random = SeededGenerator(84)
+        let weights = (0..<256 * 256).map { random.normal() * exp(2 * sin(Float($0 % 256 + $0 / 256) / 20)) }
+        let path = try folder.write(Safetensors([.init("w.weight", [256, 256], weights)]).bytes, "m.safetensors")
+        var codecs: [String] = []
+        for level in [4, 5, 9] {
+            let effort = try Effort(level)
+            try await pack(path, to: folder["\(level).wcz"]) {
+                $0.quantizer = .trellis
+                $0.bits = 4
+                $0.choosesMedium = true
+                $0.effort = effort
+            }
+            codecs.append(try PackedModel(folder["\(level).wcz"]).valid.manifest.streams[0].codec)
+        }
+        #expect(codecs[0] != codecs[1] && codecs[1...] == ["jxl", "jxl:effort=9"], "\(codecs)")
+    }
+
     // MARK: - The same bytes
 
     @Test(arguments: [Goal?.none, .signalToNoise(20), .maximumError(0.02), .size(40_000)])

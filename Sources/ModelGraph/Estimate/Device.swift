@@ -15,6 +15,18 @@ public struct Device: Hashable, Sendable, Codable {
     public var multiplyAddsPerSecond: [String: Double]
     /// Where the figures are from.
     public var source: String?
+
+    public init(
+        name: String, memory: Int, weightMemory: Int? = nil, memoryBandwidth: Double,
+        multiplyAddsPerSecond: [String: Double], source: String? = nil
+    ) {
+        self.name = name
+        self.memory = memory
+        self.weightMemory = weightMemory
+        self.memoryBandwidth = memoryBandwidth
+        self.multiplyAddsPerSecond = multiplyAddsPerSecond
+        self.source = source
+    }
 }
 
 /// A list of devices, as `docs/graph.md` specifies it.

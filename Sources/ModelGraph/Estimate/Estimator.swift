@@ -16,8 +16,8 @@ extension Network {
 /// Adds up what layers need, and follows which values are alive at the same time.
 ///
 /// An engine runs layers one after another, in the order they are in. A value lives from the layer that gives it to the last
-/// one that takes it. What only has another shape shares its memory; operations element by element write over an input that
-/// nothing needs any more, when it is as large. What depends on weights alone is worked out once, before the first run.
+/// one that takes it. What only has another shape shares its memory; activation functions write over an input that nothing
+/// needs any more, when it is as large. What depends on weights alone is worked out once, before the first run.
 struct Estimator {
     let network: Network
     let type: NumericType?

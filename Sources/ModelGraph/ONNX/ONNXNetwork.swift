@@ -123,8 +123,9 @@ struct ONNXNetwork {
     private mutating func addNodes(
         of scope: Int, to graph: inout Graph, depth: Int, arguments: [String: Attribute]
     ) throws(GraphError) {
+        var constants = Set(graph.weights.map(\.value))
         for index in nodes[scope] {
-            if try addConstant(graphs.nodes[index], to: &graph, arguments) { continue }
+            if try addConstant(graphs.nodes[index], to: &graph, &constants, arguments) { continue }
             graph.layers.append(try layer(graphs.nodes[index], depth: depth, arguments))
         }
     }
@@ -200,12 +201,13 @@ struct ONNXNetwork {
 
     /// Adds what a Constant node gives as a weight; false for other nodes.
     private func addConstant(
-        _ node: ONNXGraphs.Node, to graph: inout Graph, _ arguments: [String: Attribute]
+        _ node: ONNXGraphs.Node, to graph: inout Graph, _ constants: inout Set<String>, _ arguments: [String: Attribute]
     ) throws(GraphError) -> Bool {
         guard node.message.opType == "Constant", node.isStandard, let attribute = node.attributes.first,
             let output = node.message.output.first, !output.isEmpty
         else { return false }
-        guard !graph.weights.contains(where: { $0.value == output }) else { return false }
+        // A second one of the name stays a layer, which checking refuses.
+        guard constants.insert(output).inserted else { return false }
         if let tensor = attribute.tensors.first, attribute.tensors.count == 1 {
             graph.values[output] = nil
             try add(graphs.tensors[tensor], to: &graph, as: output)

@@ -11,8 +11,8 @@ extension Operators {
             "Mul": binary({ $0.multipliedReportingOverflow(by: $1) }, { $0 * $1 }, neutral: 1),
             "Div": binary({ $0.dividedReportingOverflow(by: $1) }, { $0 / $1 }, neutral: 1),
             "Mod": Operator(modulo),
-            "Min": binary({ (min($0, $1), false) }, { min($0, $1) }, buffer: .own),
-            "Max": binary({ (max($0, $1), false) }, { max($0, $1) }, buffer: .own),
+            "Min": binary({ (min($0, $1), false) }, { min($0, $1) }),
+            "Max": binary({ (max($0, $1), false) }, { max($0, $1) }),
             "Equal": comparison { $0 == $1 },
             "Greater": comparison { $0 > $1 },
             "Less": comparison { $0 < $1 },
@@ -80,7 +80,7 @@ extension Operators {
     /// - Parameter neutral: the second element that leaves the first as it is.
     private static func binary(
         _ integers: @escaping @Sendable (Int, Int) -> (Int, Bool), _ reals: (@Sendable (Double, Double) -> Double)?,
-        neutral: Int? = nil, buffer: Operator.Buffer = .inPlace
+        neutral: Int? = nil
     ) -> Operator {
         Operator(
             { (call) throws(GraphError) in
@@ -95,7 +95,7 @@ extension Operators {
                 }
                 if let reals { value.reals = combined(call[0].reals, call[1].reals, value, reals) }
                 return [value]
-            }, buffer: buffer)
+            })
     }
 
     private static func comparison(_ holds: @escaping @Sendable (Int, Int) -> Bool) -> Operator {

@@ -3,7 +3,8 @@ import ModelFiles
 /// Operators that bring values to a common scale.
 extension Operators {
     static let normalizations: [String: Operator] = [
-        "Softmax": Operator(likeInput), "LogSoftmax": Operator(likeInput), "Hardmax": Operator(likeInput),
+        "Softmax": Operator(likeInput, buffer: .inPlace), "LogSoftmax": Operator(likeInput, buffer: .inPlace),
+        "Hardmax": Operator(likeInput),
         "LRN": Operator(likeInput), "LpNormalization": Operator(likeInput),
         "MeanVarianceNormalization": Operator(likeInput), "BatchNormalization": Operator(batchNormalization),
         "InstanceNormalization": Operator(channelNormalization), "GroupNormalization": Operator(likeInput),

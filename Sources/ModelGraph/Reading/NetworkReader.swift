@@ -23,7 +23,7 @@ extension Network {
         if ModelFiles.isONNX(file) { return try ONNXNetwork.read(file) }
         let json = file.withAllBytes { bytes -> [UInt8]? in
             guard bytes.first(where: { !$0.isWhitespace }) == UInt8(ascii: "{"), bytes.count <= largestJSON,
-                let text = String(validating: bytes, as: UTF8.self), text.utf8.contains("\"\(jsonFormat)\"".utf8)
+                let text = String(validating: bytes, as: UTF8.self), text.utf8.contains(Array("\"\(jsonFormat)\"".utf8))
             else { return nil }
             return Array(bytes)
         }
@@ -33,19 +33,4 @@ extension Network {
 
 extension UInt8 {
     fileprivate var isWhitespace: Bool { self == 32 || (9...13).contains(self) }
-}
-
-extension Sequence<UInt8> {
-    /// Whether the bytes hold others in a row.
-    fileprivate func contains(_ other: String.UTF8View) -> Bool {
-        let wanted = Array(other)
-        var window: [UInt8] = []
-        for byte in self {
-            // Only a quotation mark begins what is looked for.
-            if byte == wanted[0] { window = [] } else if window.isEmpty { continue }
-            window.append(byte)
-            if window.count == wanted.count { if window == wanted { return true } else { window = [] } }
-        }
-        return false
-    }
 }

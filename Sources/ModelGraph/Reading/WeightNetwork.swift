@@ -75,13 +75,13 @@ private struct WeightNetwork {
         guard record.shape.count == 2 else { return }
         let isTurned = convention == "pytorch" || convention == "tflite"
         let (outputs, inputs) = (record.shape[isTurned ? 0 : 1], record.shape[isTurned ? 1 : 0])
-        var input = ""
-        switch end {
-        case (let value, .rows, inputs)?: input = value
-        case (let value, .steps, inputs)?:
-            // What a recurrent layer hands on is its last state.
-            input = layer("Squeeze", [states(of: value) ?? value], ["axes": .integers([0])], named: value + "/state")
-        default: input = newInput([.size(1), .size(inputs)], record.dtype)
+        let input: String
+        if case (let value, .rows, inputs)? = end {
+            input = value
+        } else if case (let value, .steps, inputs)? = end, let state = lastState(insteadOf: value) {
+            input = layer("Squeeze", [state], ["axes": .integers([0])], named: "\(state)/state")
+        } else {
+            input = newInput([.size(1), .size(inputs)], record.dtype)
         }
         let weights = weight(record, record.shape)
         let bias = vector(beside: record, outputs).map { [weight($0, $0.shape)] } ?? []
@@ -90,12 +90,13 @@ private struct WeightNetwork {
         end = (output, .rows, outputs)
     }
 
-    /// The last states beside all outputs of a recurrent layer.
-    private func states(of value: String) -> String? {
-        guard let squeeze = graph.layers.last(where: { $0.outputs.first == value }), squeeze.type == "Squeeze",
-            let recurrence = graph.layers.last(where: { $0.outputs.first == squeeze.inputs.first })
+    /// The state after the last step of a recurrent layer, which a matrix takes instead of those of all steps.
+    private mutating func lastState(insteadOf value: String) -> String? {
+        guard let squeeze = graph.layers.last, squeeze.outputs == [value], squeeze.type == "Squeeze",
+            let recurrence = graph.layers.dropLast().last, recurrence.outputs.first == squeeze.inputs.first
         else { return nil }
-        return recurrence.outputs.count > 1 ? recurrence.outputs[1] : nil
+        graph.layers.removeLast()
+        return recurrence.outputs.last
     }
 
     mutating func addConvolution(_ record: TensorRecord, _ convention: String, isDepthwise: Bool) {
@@ -171,7 +172,7 @@ private struct WeightNetwork {
     func finished() -> Graph {
         var graph = graph
         let taken = Set(graph.layers.flatMap(\.inputs))
-        graph.outputs = graph.layers.compactMap(\.outputs.first).filter { !taken.contains($0) }
+        graph.outputs = graph.layers.filter { taken.isDisjoint(with: $0.outputs) }.compactMap(\.outputs.first)
         return graph
     }
 

@@ -39,4 +39,7 @@ public struct Effort: Hashable, Sendable {
 
     /// Whether weights of like scale are put together where it pays.
     var sortsWeights: Bool { level >= 4 }
+
+    /// The codec for pictures that is tried beside the default one where the medium is free; JPEG XL finds contexts, for time.
+    var pictureCodec: String? { level == 9 ? "jxl:effort=9" : level >= 5 ? "jxl" : nil }
 }

@@ -17,18 +17,34 @@ extension Packer {
     ///
     /// Small layers are packed, of large ones some slices; a goal's steps are chosen first.
     ///
-    /// - Complexity: linear in the number of layers, some hundred thousand weights each; and in what is kept.
+    /// - Complexity: linear in the number of layers, of large ones some 800,000 weights each; and in what is kept.
     /// - Throws: `ArchiveError` as packing would.
     public func forecast() async throws -> Forecast {
-        let units = try WeightArchive.units(tensors, options, steps: try await RateControl(self)?.steps ?? [:])
+        let units = try WeightArchive.units(
+            tensors, options, steps: try await RateControl(self)?.steps ?? [:],
+            bases: baseTensors(of: model, tensors, options))
         let jobs = units.flatMap(jobs)
         let slices = jobs.map { Slices(tensors[$0.tensor], of: $0.geometry) }
         var parts: [SelectedTensor] = []
         var partJobs: [LayerJob] = []
+        var firstParts: [Int: Int] = [:]
         for (job, slices) in zip(jobs, slices) {
-            for part in slices.parts {
+            firstParts[job.tensor] = parts.count
+            let whole = tensors[job.tensor].record.extent
+            for (number, part) in slices.parts.enumerated() {
                 guard let geometry = part.geometry else { continue }
-                partJobs.append(job.with(tensor: parts.count, geometry))
+                var partJob = job.with(tensor: parts.count, geometry)
+                switch job.quantizer {
+                case .exact(against: .given(var base)):
+                    base.extent.offset += part.record.extent.offset - whole.offset
+                    base.extent.length = part.record.extent.length
+                    partJob.quantizer = .exact(against: .given(base))
+                case .exact(against: .earlier(let tensor)):
+                    // Of the same shape, so in as many parts.
+                    partJob.quantizer = .exact(against: firstParts[tensor].map { .earlier($0 + number) })
+                default: break
+                }
+                partJobs.append(partJob)
                 parts.append(part)
             }
         }
@@ -39,24 +55,36 @@ extension Packer {
             memory: sliceJobs.map(\.memory), limit: max(options.threads, 1), budget: 1 << 28
         ) { index in
             let (record, streams) = try packer.packLayer(sliceJobs[index])
-            return PartSize(
+            var size = PartSize(
                 streams: streams.count, bytes: streams.reduce(0) { $0 + $1.count },
-                parameters: record.layers.reduce(0) { $0 + $1.parameters.count },
                 fixed: sliceJobs[index].codecs[0].fixedBytes * streams.count)
+            for layer in record.layers {
+                size.parameters += Array(layer.parameters).withUnsafeBytes { WeightArchive.deflatedSize($0) }
+                let count = Double(sliceJobs[index].geometry.count)
+                size.signal += (layer.statistics?.variance ?? 0) * count
+                size.error += (layer.statistics?.meanSquaredError ?? 0) * count
+            }
+            return size
         } done: {
             sizes[$0] = $1
         }
         var layerBytes = 0.0
         var streams = 0
+        var (signal, error) = (0.0, 0.0)
         var place = 0
         for (job, slices) in zip(jobs, slices) {
             let total = sizes[place..<place + slices.parts.count].reduce(into: PartSize()) { $0.add($1) }
             place += slices.parts.count
             let many = max(slices.parts.count, 1)
             let scale = Double(job.geometry.count) / Double(max(slices.count, 1))
-            // Parameters are coded, too: bytes of seven bits or so.
-            let growing = Double(max(total.bytes - total.fixed, 0)) + 0.85 * Double(total.parameters)
-            layerBytes += growing * scale + Double(total.fixed) / Double(many)
+            // Parameters are mostly those of channels, which slices may share.
+            let channels = slices.parts.reduce(0) { $0 + ($1.geometry?.channels.count ?? 0) }
+            let parameterScale = Double(job.geometry.channels.count) / Double(max(channels, 1))
+            layerBytes +=
+                Double(max(total.bytes - total.fixed, 0)) * scale + Double(total.fixed) / Double(many)
+                + Double(total.parameters) * parameterScale
+            signal += total.signal * scale
+            error += total.error * scale
             streams += max(total.streams / many, 1)
         }
         let beside = bytesBeside(streams: streams, hasPlanes: options.usesPlanes)
@@ -65,6 +93,8 @@ extension Packer {
         switch options.goal {
         case .bitsPerWeight(let bits): layerBytes = 0.993 * bits * Double(weights) / 8
         case .size(let bytes): layerBytes = 0.995 * Double(bytes) - Double(beside)
+        case .signalToNoise(let decibel) where error > 0:
+            layerBytes -= (signalToNoise(signal, error) - decibel) / 6.0206 * Double(weights) / 8
         default: break
         }
         return Forecast(
@@ -134,15 +164,21 @@ extension Packer {
 private struct PartSize: Sendable {
     var streams = 0
     var bytes = 0
+    /// Deflated.
     var parameters = 0
     /// Of `bytes`, those that do not grow with the layer.
     var fixed = 0
+    /// Sums over its weights: of variance and of squared errors.
+    var signal = 0.0
+    var error = 0.0
 
     mutating func add(_ other: PartSize) {
         streams += other.streams
         bytes += other.bytes
         parameters += other.parameters
         fixed += other.fixed
+        signal += other.signal
+        error += other.error
     }
 }
 
@@ -170,12 +206,15 @@ private struct Slices {
     /// Weights in all parts.
     let count: Int
 
-    private static let whole = 400_000
-    private static let slice = 100_000
+    private static let whole = 1 << 20
+    /// Where slices would cut through channels, whose ranges would be narrower.
+    private static let wholeAcross = 1 << 23
+    private static let slice = 1 << 18
 
     init(_ tensor: SelectedTensor, of geometry: LayerGeometry) {
         let record = tensor.record
-        guard record.count > Self.whole, let first = geometry.axes.first, first.count >= 4,
+        guard let first = geometry.axes.first, first.count >= 4,
+            record.count > (first.role.isChannel ? Self.whole : Self.wholeAcross),
             geometry.axes.reduce(1, { $0 * $1.count }) == record.count
         else {
             (parts, count) = ([tensor], record.count)

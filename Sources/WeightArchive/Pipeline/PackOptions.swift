@@ -115,6 +115,7 @@ public struct PackOptions: Sendable {
             case .audio: specifications += bitDepth > 8 ? ["flac"] : ["flac:pack=2", "flac"]
             }
         }
+        if choosesMedium, let picture = effort.pictureCodec { specifications.append(picture) }
         let codecs = try specifications.map { (name) throws(CodecError) in try CodecRegistry.codec(name) }
         // Where the number of bits is free, planes of fewer suit codecs that hold pairs.
         return codecs.filter { choosesSteps || $0.description.bitDepths.contains(bitDepth) }

@@ -43,7 +43,7 @@ struct LayerJob: Sendable {
     let tensor: Int
     let name: String
     let geometry: LayerGeometry
-    let quantizer: LayerQuantizer
+    var quantizer: LayerQuantizer
     /// Codecs to try; the smallest result is taken.
     let codecs: [any MediaCodec]
     /// The sub-block of a video's frames; `nil` for a good default.

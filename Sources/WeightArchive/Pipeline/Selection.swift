@@ -129,7 +129,7 @@ private func isVector(_ record: TensorRecord) -> Bool {
 }
 
 /// Whether a tensor lies in what checkpoints call their optimizer's state, or is one of its moments.
-private func isOptimizerState(_ name: String) -> Bool {
+package func isOptimizerState(_ name: String) -> Bool {
     let parts = name.lowercased().split { $0 == "." || $0 == "/" }
     let moments = ["exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer"]
     return parts.dropLast().contains { $0.hasPrefix("optimizer") || $0.hasSuffix("optimizer") || $0 == "optim" }

@@ -15,7 +15,7 @@ public struct LayerGeometry: Hashable, Sendable {
 
         var isPicture: Bool { self == .stack || self == .direction || self == .gate }
         /// Whether weights that differ on this axis belong to different output channels.
-        var isChannel: Bool { isPicture || self == .output || self == .group }
+        public var isChannel: Bool { isPicture || self == .output || self == .group }
     }
 
     /// One axis of the tensor.

@@ -16,9 +16,8 @@ struct EstimateText {
             document.type == document.computeType
             ? document.type : "\(document.type), computed in \(document.computeType)"
         var lines = [
-            printable(
-                "\(document.model): \(count(document.layers.count, "layer")), "
-                    + "\(grouped(document.multiplyAdds)) multiply-adds a run, floats \(type)"), "",
+            printable("\(document.model): \(count(document.layers.count, "layer"))"),
+            "\(grouped(document.multiplyAdds)) multiply-adds a run; floats \(type)", "",
         ]
         lines += layerTable.lines(width: width) + [""] + memoryLines + [""] + targetLines + [""]
         lines += deviceTable.lines(width: width)
@@ -83,7 +82,7 @@ struct EstimateText {
             printable(
                 "\(count(target.layers.count, "target layer")), the heaviest \(first): \(fixed(share, 1)) % of the multiply-adds"
             ),
-            "they demand \(significant(target.multiplyAdds)) multiply-adds and \(significant(target.movedBytes)) bytes moved for each run",
+            "they demand \(grouped(Int(target.multiplyAdds))) multiply-adds and move \(size(Int(min(target.movedBytes, 1e18)))) in each run",
         ]
     }
 

@@ -8,6 +8,7 @@ struct GraphCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "graph",
         abstract: "Shows the layers of a network and what flows between them.",
+        usage: "wcodec graph <model> [<options>]",
         discussion: """
             An ONNX model holds its graph. Of other models the layers are made from the names and shapes of their tensors. \
             docs/graph.md specifies the JSON form, which this command reads too.
@@ -69,8 +70,8 @@ struct GraphCommand: AsyncParsableCommand {
 
     private func print(_ network: Network) {
         print(summaryLine(network))
-        for name in network.graph.inputs { print("input   \(described(name, network.graph))") }
-        for name in network.graph.outputs { print("output  \(described(name, network.graph))") }
+        for line in ends("input ", network.graph.inputs, network.graph) { print(line) }
+        for line in ends("output", network.graph.outputs, network.graph) { print(line) }
         print("")
         var table = TextTable([
             .init("layer", alignsRight: false), .init("type", alignsRight: false), .init("output", alignsRight: false),
@@ -84,14 +85,25 @@ struct GraphCommand: AsyncParsableCommand {
 
     private func summaryLine(_ network: Network) -> String {
         var layers = 0
-        network.forEachLayer { _, _ in layers += 1 }
+        var constants = network.graph.weights.count
+        network.forEachLayer { layer, _ in
+            layers += 1
+            for graph in layer.graphs.values { constants += graph.weights.count }
+        }
         let sets = network.operatorSets.sorted { $0.key < $1.key }.map {
             "\($0.key.isEmpty ? "operator set" : $0.key) \($0.value)"
         }
         let title = [network.name, sets.joined(separator: ", ")].filter { !$0.isEmpty }.joined(separator: ", ")
         return printable(
             "\(network.source)\(title.isEmpty ? "" : " (\(title))"): \(count(layers, "layer")), "
-                + count(network.graph.weights.count, "constant"))
+                + count(constants, "constant"))
+    }
+
+    /// A line for each of the first inputs or outputs.
+    private func ends(_ title: String, _ names: [String], _ graph: Graph) -> [String] {
+        let shown = names.count > 8 ? names.prefix(6) : names[...]
+        let lines = shown.map { "\(title)  \(described($0, graph))" }
+        return names.count > shown.count ? lines + ["\(title)  … and \(names.count - shown.count) more"] : lines
     }
 
     private func described(_ name: String, _ graph: Graph) -> String {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ModelFiles
 import ModelGraph
+import WeightArchive
 import WeightMapper
 
 /// Options that say where a network comes from and what sizes its inputs have.
@@ -58,7 +59,7 @@ struct NetworkOptions: ParsableArguments {
 
     /// The kind and convention that packing would give a tensor.
     private func layerKind(_ record: TensorRecord, _ shapes: [String: [Int]]) -> (kind: String, convention: String)? {
-        if record.kindHint == "vector" { return nil }
+        if record.kindHint == "vector" || isOptimizerState(record.name) { return nil }
         let guess = LayerClassifier(shapes: shapes).classify(record.name, record.shape)
         return (record.kindHint ?? guess.kind.rawValue, record.conventionHint ?? guess.convention.rawValue)
     }
