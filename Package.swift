@@ -94,7 +94,7 @@ let package = Package(
         tests("WeightArchiveTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "TestSupport"]),
         tests(
             "EvaluationTests", ["Evaluation", "Codecs", "WeightArchive", "WeightMapper", "ModelFiles", "TestSupport"]),
-        tests("wcodecTests", ["wcodec", "Evaluation", "TestSupport"]),
+        tests("wcodecTests", ["wcodec", "Evaluation", "Execution", "TestSupport"]),
         tests(
             "FormatTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "CXXHash", "TestSupport"],
             resources: [.copy("Golden")]),

@@ -32,7 +32,7 @@ struct EngineOptions: ParsableArguments {
 
     /// The engine, found on this machine.
     func target() async throws -> any ExecutionTarget {
-        try await ExecutionTargets.named(engine).init(library: onnxruntime)
+        try await ExecutionTargets.named(engine).init(library: engine == ONNXRuntime.name ? onnxruntime : nil)
     }
 
     /// How samples of pictures become floats.

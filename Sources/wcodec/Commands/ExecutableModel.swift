@@ -45,6 +45,8 @@ struct ExecutableModel {
 
     /// Refuses what is no ONNX model.
     static func checkFormat(of path: String) throws {
+        // A network may have no weights at all.
+        if let file = try? MappedFile(path), ModelFiles.isONNX(file) { return }
         let format = try ModelFiles.open(path).format
         guard format == .onnx else {
             throw DataError.file(path: path, part: "model", expected: "an ONNX model", found: format.title)

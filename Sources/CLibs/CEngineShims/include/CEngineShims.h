@@ -1,2 +1,3 @@
 #pragma once
 #include "onnxruntime_table.h"
+#include "openblas_table.h"
