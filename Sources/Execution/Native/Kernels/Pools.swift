@@ -10,10 +10,6 @@ extension Kernels {
             try globalPool(call) { row in row.reduce(0, +) / Float(row.count) }
         },
         "GlobalMaxPool": { (call) throws(KernelFailure) in try globalPool(call) { row in row.max() ?? -.infinity } },
-        "GlobalLpPool": { (call) throws(KernelFailure) in
-            let p = Float(try call.integer("p", orElse: 2))
-            return try globalPool(call) { row in powf(row.reduce(0) { $0 + powf(abs($1), p) }, 1 / p) }
-        },
     ]
 
     private static func globalPool(
