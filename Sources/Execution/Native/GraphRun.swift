@@ -33,7 +33,7 @@ final class GraphRun {
     }
 
     private func run(_ index: Int) throws(LayerFailure) {
-        let layer = plan.graph.layers[index]
+        let layer = plan.layers[index]
         let results: [Tensor]
         switch plan.steps[index] {
         case .kernel(let kernel):
@@ -41,6 +41,15 @@ final class GraphRun {
             do throws(KernelFailure) {
                 results = try kernel(&call)
                 for result in results { _ = try checkedCount(result.shape) }
+            } catch { throw LayerFailure(node: layer.identifier, error) }
+        case .normalized(let kernel, let normalization):
+            var call = try call(layer, droppingAfter: index)
+            do throws(KernelFailure) {
+                try normalization.fold(into: &call, isKept: context.weights.areKept) { (name) throws(KernelFailure) in
+                    guard let weight = plan.weights[name] else { return nil }
+                    return try context.weights.tensor(weight, plan.graph.values[name] ?? Value())
+                }
+                results = try kernel(&call)
             } catch { throw LayerFailure(node: layer.identifier, error) }
         case .branches(let yes, let no):
             guard let name = layer.inputs.first,

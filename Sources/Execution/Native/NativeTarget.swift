@@ -11,6 +11,9 @@ public struct NativeTarget: ExecutionTarget {
     /// The types of ONNX's own operators that it computes, beside calls of functions.
     public static var operators: [String] { (Kernels.all.keys + ["If"]).sorted() }
 
+    /// Which chains of layers it runs as one.
+    public var configuration = TargetConfiguration.builtIn(NativeTarget.name)
+
     private let blas: BLAS
 
     /// Finds OpenBLAS: where `library` says, else among the system's libraries.
@@ -22,7 +25,7 @@ public struct NativeTarget: ExecutionTarget {
         _ path: String, weights: [String: TensorValue], threads: Int
     ) throws(ExecutionError) -> any LoadedNetwork {
         try checkInitializers(weights, of: path)
-        return try NativeNetwork(path, replaced: weights, source: nil, threads: threads, blas)
+        return try NativeNetwork(path, replaced: weights, source: nil, threads: threads, configuration, blas)
     }
 
     /// Makes a network ready to run whose weights come from elsewhere, each when its layer runs; they are let go after.
@@ -35,7 +38,7 @@ public struct NativeTarget: ExecutionTarget {
     public func load(
         _ path: String, source: @escaping WeightSource, threads: Int
     ) throws(ExecutionError) -> any LoadedNetwork {
-        try NativeNetwork(path, replaced: [:], source: source, threads: threads, blas)
+        try NativeNetwork(path, replaced: [:], source: source, threads: threads, configuration, blas)
     }
 }
 
@@ -50,7 +53,8 @@ final class NativeNetwork: LoadedNetwork {
     private let threads: Int
 
     init(
-        _ path: String, replaced: [String: TensorValue], source: WeightSource?, threads: Int, _ blas: BLAS
+        _ path: String, replaced: [String: TensorValue], source: WeightSource?, threads: Int,
+        _ configuration: TargetConfiguration, _ blas: BLAS
     ) throws(ExecutionError) {
         let start = ContinuousClock.now
         self.path = path
@@ -66,7 +70,7 @@ final class NativeNetwork: LoadedNetwork {
         } catch {
             throw .model(path: path, engine: NativeTarget.name, reason: error.description)
         }
-        do throws(KernelFailure) { plan = try GraphPlan(network.graph) } catch {
+        do throws(KernelFailure) { plan = try GraphPlan(network.graph, configuration, source: path) } catch {
             throw .model(
                 path: path, engine: NativeTarget.name, reason: "expected \(error.expected), found \(error.found)")
         }

@@ -37,6 +37,9 @@ final class NativeWeights: Sendable {
         external = isExternal ? try ModelFiles.open(file.path) : nil
     }
 
+    /// Whether what was read once stays in memory.
+    var areKept: Bool { source == nil }
+
     /// The elements of a weight.
     ///
     /// - Parameter value: what the graph knows of it.

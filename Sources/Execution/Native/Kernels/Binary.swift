@@ -96,21 +96,29 @@ extension Kernels {
         return [try combined(try call.tensor(0), try call.tensor(1), { a, _ in a }, integers)]
     }
 
-    /// Writes over the first input, where the second is of its shape or one number.
+    /// Writes over the first input, where the second broadcasts to its shape.
     @inline(__always)
     private static func inPlace(
         _ call: inout KernelCall, _ b: [Float], _ bShape: [Int], _ body: (Float, Float) -> Float
     ) throws(KernelFailure) -> Tensor? {
         let shape = try call.tensor(0).shape
-        guard shape == bShape || b.count == 1 && bShape.count <= shape.count else { return nil }
+        guard bShape.count <= shape.count, try broadcastShape(shape, bShape) == shape else { return nil }
         var tensor = try call.taken(0)
         b.withUnsafeBufferPointer { b in
             tensor.updateFloats { a in
-                if b.count == 1 {
-                    let value = b[0]
-                    for index in a.indices { a[index] = body(a[index], value) }
-                } else {
-                    for index in a.indices { a[index] = body(a[index], b[index]) }
+                guard !a.isEmpty else { return }
+                let (sizes, steps) = collapsed(shape, [broadcastStrides(bShape, to: shape)])
+                let (inner, step) = (sizes.last ?? 1, steps[0].last ?? 0)
+                var place = 0
+                forEachRow(sizes.dropLast(), [Array(steps[0].dropLast())], [0]) { starts in
+                    let start = starts[0]
+                    if step == 0 {
+                        let value = b[start]
+                        for n in 0..<inner { a[place &+ n] = body(a[place &+ n], value) }
+                    } else {
+                        for n in 0..<inner { a[place &+ n] = body(a[place &+ n], b[start &+ n &* step]) }
+                    }
+                    place += inner
                 }
             }
         }
