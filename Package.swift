@@ -90,7 +90,7 @@ let package = Package(
         tests("CodecsTests", ["Codecs", "TestSupport"]),
         tests("ModelFilesTests", ["ModelFiles", "TestSupport"], resources: [.copy("Fixtures")]),
         .target(name: "TestSupport", dependencies: ["CXXHash"], path: "Tests/TestSupport", swiftSettings: settings),
-        tests("ModelGraphTests", ["ModelGraph", "ModelFiles", "TestSupport"]),
+        tests("ModelGraphTests", ["ModelGraph", "ModelFiles", "Execution", "TestSupport"]),
         tests("WeightArchiveTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "TestSupport"]),
         tests(
             "EvaluationTests", ["Evaluation", "Codecs", "WeightArchive", "WeightMapper", "ModelFiles", "TestSupport"]),
