@@ -23,6 +23,7 @@ struct Windows {
         guard kernel.count == rank, kernel.allSatisfy({ $0 > 0 && $0 <= 1 << 24 }) else {
             throw KernelFailure(expected: "a kernel of \(rank) sizes from 1 on", found: text(kernel))
         }
+        _ = try checkedCount(kernel)
         let strides = try call.list("strides", count: rank, orElse: 1, from: 1)
         let dilations = try call.list("dilations", count: rank, orElse: 1, from: 1)
         let pads = try call.list("pads", count: 2 * rank, orElse: 0, from: 0)
