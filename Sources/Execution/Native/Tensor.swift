@@ -20,7 +20,8 @@ struct Tensor: Sendable {
     static let types: Set<DType> = [.f32, .i64, .i32, .i16, .i8, .u32, .u16, .u8, .bool]
 
     /// Most elements of a tensor: what this machine's memory would hold.
-    static let mostElements = max(sysconf(Int32(_SC_PHYS_PAGES)), 1 << 18) / 16 * max(sysconf(Int32(_SC_PAGESIZE)), 4096)
+    static let mostElements =
+        max(sysconf(Int32(_SC_PHYS_PAGES)), 1 << 18) / 16 * max(sysconf(Int32(_SC_PAGESIZE)), 4096)
 
     init(_ floats: [Float], _ shape: [Int]) {
         type = .f32
