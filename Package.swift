@@ -90,7 +90,7 @@ let package = Package(
         tests("CodecsTests", ["Codecs", "TestSupport"]),
         tests("ModelFilesTests", ["ModelFiles", "TestSupport"], resources: [.copy("Fixtures")]),
         .target(name: "TestSupport", dependencies: ["CXXHash"], path: "Tests/TestSupport", swiftSettings: settings),
-        tests("ModelGraphTests", ["ModelGraph", "ModelFiles", "TestSupport"]),
+        tests("ModelGraphTests", ["ModelGraph", "ModelFiles", "Execution", "TestSupport"]),
         tests("WeightArchiveTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "TestSupport"]),
         tests(
             "EvaluationTests",
@@ -101,7 +101,7 @@ let package = Package(
         tests(
             "ExecutionTests", ["Execution", "ModelFiles", "ModelGraph", "TestSupport"],
             resources: [.copy("Fixtures")]),
-        tests("wcodecTests", ["wcodec", "Evaluation", "WeightArchive", "ModelFiles", "TestSupport"]),
+        tests("wcodecTests", ["wcodec", "Evaluation", "Execution", "WeightArchive", "ModelFiles", "TestSupport"]),
         tests(
             "FormatTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "CXXHash", "TestSupport"],
             resources: [.copy("Golden")]),

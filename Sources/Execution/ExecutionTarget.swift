@@ -32,7 +32,7 @@ public protocol ExecutionTarget: Sendable {
 /// The execution targets that there are.
 public enum ExecutionTargets {
     /// The default first.
-    public static let all: [any ExecutionTarget.Type] = [ONNXRuntime.self, OpenVINO.self]
+    public static let all: [any ExecutionTarget.Type] = [ONNXRuntime.self, OpenVINO.self, NativeTarget.self]
 
     /// The target of that name.
     ///

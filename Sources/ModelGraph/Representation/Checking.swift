@@ -158,5 +158,5 @@ extension Graph {
 
 extension Layer {
     /// The name under which a layer holds the graph of the function that it calls.
-    static let functionBody = "function"
+    public static let functionBody = "function"
 }

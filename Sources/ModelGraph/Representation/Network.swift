@@ -119,7 +119,7 @@ public struct Layer: Hashable, Sendable {
     }
 
     /// All names it takes from its graph: its inputs, and what its own graphs take from around them.
-    var reads: [String] {
+    public var reads: [String] {
         var seen: Set<String> = []
         let captured = graphs.isEmpty ? [] : orderedGraphs.flatMap { $0.graph.captured.sorted() }
         return (inputs + captured).filter { !$0.isEmpty && seen.insert($0).inserted }

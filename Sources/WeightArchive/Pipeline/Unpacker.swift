@@ -43,9 +43,7 @@ public struct Unpacker: Sendable {
         to files: RestoredFiles, threads: Int, _ progress: ProgressHandler
     ) async throws -> [String] {
         let manifest = packed.valid.manifest
-        for (index, file) in manifest.source.files.enumerated() { try files.create(index, size: file.size) }
-        try writeSkeletons(files)
-        try writeExact(files)
+        try restoreSurroundings(to: files)
         let groups = packed.valid.groups
         let planed = packed.valid.planed
         let total = groups.reduce(0) { $0 + $1.weightCount } + planed.reduce(0) { $0 + $1.geometry.count }
@@ -79,6 +77,15 @@ public struct Unpacker: Sendable {
             if let recoding = file.recoding { try recode(index, by: recoding, files) }
         }
         return changed.sorted()
+    }
+
+    /// Restores all but the layers, which are left zero.
+    func restoreSurroundings(to files: RestoredFiles) throws {
+        for (index, file) in packed.valid.manifest.source.files.enumerated() {
+            try files.create(index, size: file.size)
+        }
+        try writeSkeletons(files)
+        try writeExact(files)
     }
 
     /// Makes a file of its plain form, which was restored in its place.

@@ -38,8 +38,8 @@ struct EngineOptions: ParsableArguments {
 
     /// The engine, found on this machine.
     func target() async throws -> any ExecutionTarget {
-        let target = try ExecutionTargets.named(engine)
-        return try await target.init(library: target.name == OpenVINO.name ? openvino : onnxruntime)
+        let libraries = [ONNXRuntime.name: onnxruntime, OpenVINO.name: openvino]
+        return try await ExecutionTargets.named(engine).init(library: libraries[engine] ?? nil)
     }
 
     /// How samples of pictures become floats.

@@ -1,4 +1,5 @@
 import Evaluation
+import Execution
 import ModelFiles
 import WeightArchive
 
@@ -7,30 +8,39 @@ struct ExecutableModel {
     /// The ONNX file.
     let path: String
     private let folder: TemporaryFolder?
+    /// Gives the layers that are not in the file.
+    private let source: LayerSource?
 
     /// - Parameters:
     ///   - path: an ONNX model or a packed file.
     ///   - delta: the model that it was packed against.
+    ///   - restoresLayers: whether all of a packed file is restored; what runs layers by themselves asks for each when it runs.
     /// - Throws: `DataError` when either holds another kind of model, and what restoring throws.
-    init(_ path: String, delta: String?, _ options: RunOptions) async throws {
+    init(_ path: String, delta: String?, restoresLayers: Bool = true, _ options: RunOptions) async throws {
         guard try PackedModel.recognizes(path) else {
             guard delta == nil else { throw ArchiveError.option("--delta: expected with a packed file") }
             try Self.checkFormat(of: path)
             self.path = path
             folder = nil
+            source = nil
             return
         }
         let model = try PackedModel(path, base: try openBase(delta))
         let folder = try TemporaryFolder()
+        source = restoresLayers ? nil : LayerSource(model)
         do {
             let target = "\(folder.path)/\(model.isFolder ? "model" : model.fileNames[0])"
-            let progress = ProgressLine("restoring", quiet: options.quiet)
-            defer { progress.clear() }
-            let threads = options.threads
-            let changed = try await withInterruption {
-                try await Unpacker(model).unpack(to: target, threads: threads, force: false) { progress.show($0) }
+            if let source {
+                try source.writeSurroundings(to: target)
+            } else {
+                let progress = ProgressLine("restoring", quiet: options.quiet)
+                defer { progress.clear() }
+                let threads = options.threads
+                let changed = try await withInterruption {
+                    try await Unpacker(model).unpack(to: target, threads: threads, force: false) { progress.show($0) }
+                }
+                warn(ofRoundingIn: changed)
             }
-            warn(ofRoundingIn: changed)
             self.path = model.modelPath(in: target)
             try Self.checkFormat(of: self.path)
         } catch {
@@ -40,11 +50,25 @@ struct ExecutableModel {
         self.folder = folder
     }
 
+    /// Makes it ready to run.
+    func load(by target: any ExecutionTarget, threads: Int) throws -> any LoadedNetwork {
+        guard let source, let native = target as? NativeTarget else {
+            return try target.load(path, weights: [:], threads: threads)
+        }
+        return try native.load(
+            path,
+            source: { name in
+                try source.tensor(name).flatMap { TensorValue(type: $0.dtype, shape: $0.shape, bytes: $0.bytes) }
+            }, threads: threads)
+    }
+
     /// Removes a restored model.
     func remove() { folder?.remove() }
 
     /// Refuses what is no ONNX model.
     static func checkFormat(of path: String) throws {
+        // A network may have no weights at all.
+        if let file = try? MappedFile(path), ModelFiles.isONNX(file) { return }
         let format = try ModelFiles.open(path).format
         guard format == .onnx else {
             throw DataError.file(path: path, part: "model", expected: "an ONNX model", found: format.title)

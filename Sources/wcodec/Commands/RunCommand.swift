@@ -68,9 +68,10 @@ struct RunCommand: AsyncParsableCommand {
             let sources = [model] + files.map(\.path)
             if let output { try checkWritable(output, force: force, inputs: sources) }
             let target = try await engine.target()
-            let model = try await ExecutableModel(model, delta: delta, work)
+            let model = try await ExecutableModel(
+                model, delta: delta, restoresLayers: !(target is NativeTarget), work)
             defer { model.remove() }
-            let network = try target.load(model.path, weights: [:], threads: work.threads)
+            let network = try model.load(by: target, threads: work.threads)
             let values = try InputAssignment(files, of: self.model, to: network.inputs).values(
                 shapes: try inputSizes(shapes), scaling: try engine.scaling())
             let start = ContinuousClock.now

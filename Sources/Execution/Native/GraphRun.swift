@@ -1,0 +1,125 @@
+import ModelFiles
+import ModelGraph
+
+/// One run of a graph: its values, each for as long as a layer needs it.
+final class GraphRun {
+    private let plan: GraphPlan
+    private let context: RunContext
+    /// The run of the graph around it, whose values it sees.
+    private let outer: GraphRun?
+    private var values: [String: Tensor] = [:]
+
+    init(_ plan: GraphPlan, _ context: RunContext, outer: GraphRun?) {
+        self.plan = plan
+        self.context = context
+        self.outer = outer
+    }
+
+    /// Runs all layers.
+    ///
+    /// - Parameter inputs: by name.
+    /// - Returns: the outputs of the graph, in its order.
+    func run(_ inputs: [String: Tensor]) throws(LayerFailure) -> [Tensor] {
+        values = inputs
+        for index in plan.steps.indices { try run(index) }
+        var outputs: [Tensor] = []
+        for name in plan.graph.outputs {
+            guard let value = try find(name, in: "") else {
+                throw LayerFailure(node: "", KernelFailure(expected: "output \(quoted(name))", found: "no value"))
+            }
+            outputs.append(value)
+        }
+        return outputs
+    }
+
+    private func run(_ index: Int) throws(LayerFailure) {
+        let layer = plan.layers[index]
+        let results: [Tensor]
+        switch plan.steps[index] {
+        case .kernel(let kernel):
+            var call = try call(layer, droppingAfter: index)
+            do throws(KernelFailure) {
+                results = try kernel(&call)
+                for result in results { _ = try checkedCount(result.shape) }
+            } catch { throw LayerFailure(node: layer.identifier, error) }
+        case .normalized(let kernel, let normalization):
+            var call = try call(layer, droppingAfter: index)
+            do throws(KernelFailure) {
+                try normalization.fold(into: &call, isKept: context.weights.areKept) { (name) throws(KernelFailure) in
+                    guard let weight = plan.weights[name] else { return nil }
+                    return try context.weights.tensor(weight, plan.graph.values[name] ?? Value())
+                }
+                results = try kernel(&call)
+            } catch { throw LayerFailure(node: layer.identifier, error) }
+        case .branches(let yes, let no):
+            guard let name = layer.inputs.first,
+                case .integers(let condition)? = try find(name, in: layer.identifier)?.elements,
+                let first = condition.first
+            else { throw LayerFailure(node: layer.identifier, KernelFailure(expected: "a condition", found: "none")) }
+            results = try GraphRun(first != 0 ? yes : no, context, outer: self).run([:])
+        case .function(let body):
+            let call = try call(layer, droppingAfter: index)
+            var inputs: [String: Tensor] = [:]
+            for (name, tensor) in zip(body.graph.inputs, call.inputs) { inputs[name] = tensor }
+            results = try GraphRun(body, context, outer: nil).run(inputs)
+        }
+        for (place, name) in layer.outputs.enumerated() where !name.isEmpty {
+            guard place < results.count else {
+                throw LayerFailure(
+                    node: layer.identifier,
+                    KernelFailure(expected: "output \(quoted(name))", found: "\(results.count) outputs"))
+            }
+            values[name] = results[place]
+        }
+        for name in plan.drops[index] { values[name] = nil }
+    }
+
+    /// The layer with its inputs; those that nothing needs later belong to the call alone.
+    private func call(_ layer: Layer, droppingAfter index: Int) throws(LayerFailure) -> KernelCall {
+        var inputs: [Tensor?] = []
+        for name in layer.inputs {
+            if name.isEmpty {
+                inputs.append(nil)
+                continue
+            }
+            guard let value = try find(name, in: layer.identifier) else {
+                throw LayerFailure(
+                    node: layer.identifier, KernelFailure(expected: "value \(quoted(name))", found: "none"))
+            }
+            inputs.append(value)
+        }
+        if layer.graphs.isEmpty { for name in plan.drops[index] { values[name] = nil } }
+        return KernelCall(
+            layer: layer, inputs: inputs, version: context.operatorSets[layer.domain] ?? 1, blas: context.blas)
+    }
+
+    private func find(_ name: String, in node: String) throws(LayerFailure) -> Tensor? {
+        if let value = values[name] { return value }
+        guard let weight = plan.weights[name] else { return try outer?.find(name, in: node) }
+        do throws(KernelFailure) {
+            return try context.weights.tensor(weight, plan.graph.values[name] ?? Value())
+        } catch { throw LayerFailure(node: node, error) }
+    }
+}
+
+/// What all graphs of a run share.
+struct RunContext: Sendable {
+    let weights: NativeWeights
+    let blas: BLAS
+    let operatorSets: [String: Int]
+}
+
+/// Why a layer did not run.
+struct LayerFailure: Error {
+    let node: String
+    let failure: KernelFailure
+
+    init(node: String, _ failure: KernelFailure) {
+        self.node = node
+        self.failure = failure
+    }
+
+    var reason: String {
+        (node.isEmpty ? "" : "node \(quoted(node)): ") + "expected \(failure.expected), found \(failure.found)"
+    }
+}

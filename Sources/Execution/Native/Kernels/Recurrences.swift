@@ -1,0 +1,220 @@
+import ModelGraph
+
+/// Recurrent layers.
+extension Kernels {
+    static let recurrences: [String: Kernel] = [
+        "LSTM": { (call) throws(KernelFailure) in try recurrence(&call, gates: 4) },
+        "GRU": { (call) throws(KernelFailure) in try recurrence(&call, gates: 3) },
+        "RNN": { (call) throws(KernelFailure) in try recurrence(&call, gates: 1) },
+    ]
+
+    /// X [steps, batch, inputs] with W [directions, gates H, inputs] and R [directions, gates H, H] gives
+    /// Y [steps, directions, batch, H] and the last states [directions, batch, H]; in layout 1 the batch comes first.
+    private static func recurrence(_ call: inout KernelCall, gates: Int) throws(KernelFailure) -> [Tensor] {
+        let isBatchFirst = try call.integer("layout", orElse: 0) == 1
+        if isBatchFirst {
+            for index in [0, 5, 6] where call.has(index) {
+                call.inputs[index] = try swapped(try call.tensor(index), 0, 1)
+            }
+        }
+        let layer = try RecurrentLayer(call, gates: gates)
+        let (y, hidden, cells) = try layer.run(call)
+        let (t, d, b, h) = (layer.steps, layer.directions, layer.batch, layer.hidden)
+        var results = [Tensor(y, [t, d, b, h]), Tensor(hidden, [d, b, h])]
+        if gates == 4 { results.append(Tensor(cells, [d, b, h])) }
+        guard isBatchFirst else { return results }
+        let all = results[0]
+        let strides = rowMajorStrides(all.shape)
+        results[0] = all.strided([b, t, d, h], [strides[2], strides[0], strides[1], strides[3]])
+        for index in 1..<results.count { results[index] = try swapped(results[index], 0, 1) }
+        return results
+    }
+
+    private static func swapped(_ tensor: Tensor, _ a: Int, _ b: Int) throws(KernelFailure) -> Tensor {
+        guard tensor.rank > max(a, b) else {
+            throw KernelFailure(expected: "three dimensions", found: text(tensor.shape))
+        }
+        var (shape, strides) = (tensor.shape, rowMajorStrides(tensor.shape))
+        shape.swapAt(a, b)
+        strides.swapAt(a, b)
+        return tensor.strided(shape, strides)
+    }
+}
+
+/// A recurrent layer whose tensors fit each other.
+///
+/// Source: "LSTM", "GRU" and "RNN" of "Operators.md" of onnx/onnx.
+struct RecurrentLayer {
+    let gates: Int
+    let steps: Int
+    let batch: Int
+    let inputs: Int
+    let hidden: Int
+    let directions: Int
+    private let x: [Float]
+    private let w: [Float]
+    private let r: [Float]
+    private let bias: [Float]?
+    private let peepholes: [Float]?
+    private let lengths: [Int]
+    private let functions: [RecurrentFunction]
+    private let direction: String
+    private let clip: Float
+    private let couplesInput: Bool
+    private let resetsAfter: Bool
+
+    init(_ call: KernelCall, gates: Int) throws(KernelFailure) {
+        self.gates = gates
+        let (x, xShape) = try call.floats(0)
+        let (w, wShape) = try call.floats(1)
+        let (r, rShape) = try call.floats(2)
+        direction = call.string("direction", orElse: "forward")
+        directions = direction == "bidirectional" ? 2 : 1
+        guard xShape.count == 3, rShape.count == 3, wShape.count == 3, rShape[0] == directions,
+            wShape[0] == directions, wShape[1] == gates * rShape[2], rShape[1] == wShape[1], wShape[2] == xShape[2],
+            ["forward", "reverse", "bidirectional"].contains(direction)
+        else {
+            throw KernelFailure(
+                expected: "weights of \(gates) gates for inputs and states",
+                found: "\(text(wShape)) and \(text(rShape)) for \(text(xShape))")
+        }
+        (steps, batch, inputs, hidden) = (xShape[0], xShape[1], xShape[2], rShape[2])
+        (self.x, self.w, self.r) = (x, w, r)
+        bias = try call.optionalFloats(3, count: directions * 2 * gates * hidden)
+        peepholes = gates == 4 ? try call.optionalFloats(7, count: directions * 3 * hidden) : nil
+        let steps = steps
+        let given = try call.optionalIntegers(4)
+        lengths = given ?? Array(repeating: steps, count: batch)
+        guard lengths.count == batch, lengths.allSatisfy({ (0...steps).contains($0) }) else {
+            throw KernelFailure(expected: "\(batch) lengths up to \(steps)", found: "\(lengths.prefix(16))")
+        }
+        let clip = call.number("clip", orElse: 0)
+        self.clip = clip > 0 ? clip : .infinity
+        couplesInput = call.flag("input_forget")
+        resetsAfter = call.flag("linear_before_reset")
+        functions = try RecurrentFunction.all(
+            call, each: gates == 4 ? 3 : gates == 3 ? 2 : 1, directions: directions,
+            orElse: gates == 4 ? ["Sigmoid", "Tanh", "Tanh"] : gates == 3 ? ["Sigmoid", "Tanh"] : ["Tanh"])
+    }
+
+    /// All outputs, and the last states of each direction.
+    func run(_ call: KernelCall) throws(KernelFailure) -> (y: [Float], hidden: [Float], cells: [Float]) {
+        var y = [Float](repeating: 0, count: try checkedCount([steps, directions, batch, hidden]))
+        let size = try checkedCount([directions, batch, hidden])
+        var states = try call.optionalFloats(5, count: size) ?? [Float](repeating: 0, count: size)
+        var cells = gates == 4 ? try call.optionalFloats(6, count: size) : nil
+        cells = cells ?? [Float](repeating: 0, count: size)
+        let rows = gates * hidden
+        var projected = [Float](repeating: 0, count: try checkedCount([steps, batch, rows]))
+        for number in 0..<directions {
+            // What the inputs add to the gates is one product for all steps.
+            try Kernels.withPointers(x, w, &projected) { (x, w, c) throws(KernelFailure) in
+                try call.blas.multiply(
+                    m: steps * batch, n: rows, k: inputs, a: x, lda: inputs, b: w.map { $0 + number * rows * inputs },
+                    ldb: inputs, isBTransposed: true, c: c, ldc: rows)
+            }
+            let part = number * batch * hidden
+            var h = Array(states[part..<part + batch * hidden])
+            var c = Array((cells ?? [])[part..<part + batch * hidden])
+            for step in 0..<steps {
+                let isBackward = direction == "reverse" || number == 1
+                // A shorter sequence is read backward from its own end.
+                let places = lengths.map { length in isBackward ? length - 1 - step : step }
+                try turn(call, number, projected, places, step, &h, &c)
+                for row in 0..<batch where step < lengths[row] {
+                    let target = ((places[row] * directions + number) * batch + row) * hidden
+                    for index in 0..<hidden { y[target + index] = h[row * hidden + index] }
+                }
+            }
+            states.replaceSubrange(part..<part + batch * hidden, with: h)
+            cells?.replaceSubrange(part..<part + batch * hidden, with: c)
+        }
+        return (y, states, cells ?? [])
+    }
+
+    /// One step of all sequences that are not at their end.
+    private func turn(
+        _ call: KernelCall, _ number: Int, _ projected: [Float], _ places: [Int], _ step: Int, _ h: inout [Float],
+        _ c: inout [Float]
+    ) throws(KernelFailure) {
+        let rows = gates * hidden
+        // A GRU that resets before needs the last gate's product later.
+        let products = gates == 3 && !resetsAfter ? 2 * hidden : rows
+        var sums = [Float](repeating: 0, count: batch * products)
+        try multiply(call, h, from: number * rows, count: products, &sums)
+        let own = functions[(number * functions.count / directions)...]
+        let (f, g, o) = (
+            own[own.startIndex], own[min(own.startIndex + 1, own.endIndex - 1)],
+            own[min(own.startIndex + 2, own.endIndex - 1)]
+        )
+        for row in 0..<batch where step < lengths[row] {
+            let x = (places[row] * batch + row) * rows
+            func input(_ gate: Int, _ index: Int) -> Float {
+                let place = gate * hidden + index
+                guard let bias else { return projected[x + place] }
+                return projected[x + place] + bias[number * 2 * rows + place]
+            }
+            func recurrent(_ gate: Int, _ index: Int) -> Float {
+                let place = gate * hidden + index
+                guard let bias else { return sums[row * products + place] }
+                return sums[row * products + place] + bias[number * 2 * rows + rows + place]
+            }
+            func bounded(_ value: Float) -> Float { min(max(value, -clip), clip) }
+            func peephole(_ gate: Int, _ index: Int) -> Float {
+                peepholes.map { $0[number * 3 * hidden + gate * hidden + index] } ?? 0
+            }
+            let state = row * hidden
+            switch gates {
+            case 4:
+                for index in 0..<hidden {
+                    let old = c[state + index]
+                    let i = f(bounded(input(0, index) + recurrent(0, index) + peephole(0, index) * old))
+                    let forget =
+                        couplesInput
+                        ? 1 - i : f(bounded(input(2, index) + recurrent(2, index) + peephole(2, index) * old))
+                    let new = forget * old + i * g(bounded(input(3, index) + recurrent(3, index)))
+                    let out = f(bounded(input(1, index) + recurrent(1, index) + peephole(1, index) * new))
+                    c[state + index] = new
+                    h[state + index] = out * o(new)
+                }
+            case 3:
+                var z = [Float](repeating: 0, count: hidden)
+                var reset = z
+                for index in 0..<hidden {
+                    z[index] = f(bounded(input(0, index) + recurrent(0, index)))
+                    reset[index] = f(bounded(input(1, index) + recurrent(1, index)))
+                }
+                var candidate = [Float](repeating: 0, count: hidden)
+                if resetsAfter {
+                    for index in 0..<hidden { candidate[index] = reset[index] * recurrent(2, index) }
+                } else {
+                    let gated = (0..<hidden).map { reset[$0] * h[state + $0] }
+                    try multiply(call, gated, from: number * rows + 2 * hidden, count: hidden, &candidate)
+                    if let bias {
+                        for index in 0..<hidden {
+                            candidate[index] += bias[number * 2 * rows + rows + 2 * hidden + index]
+                        }
+                    }
+                }
+                for index in 0..<hidden {
+                    let new = g(bounded(input(2, index) + candidate[index]))
+                    h[state + index] = (1 - z[index]) * new + z[index] * h[state + index]
+                }
+            default:
+                for index in 0..<hidden { h[state + index] = f(bounded(input(0, index) + recurrent(0, index))) }
+            }
+        }
+    }
+
+    /// States times some rows of R, transposed.
+    private func multiply(
+        _ call: KernelCall, _ states: [Float], from row: Int, count: Int, _ sums: inout [Float]
+    ) throws(KernelFailure) {
+        let rows = sums.count / max(count, 1)
+        try Kernels.withPointers(states, r, &sums) { (states, r, c) throws(KernelFailure) in
+            try call.blas.multiply(
+                m: rows, n: count, k: hidden, a: states, lda: hidden,
+                b: r.map { $0 + row * hidden }, ldb: hidden, isBTransposed: true, c: c, ldc: count)
+        }
+    }
+}

@@ -1,0 +1,104 @@
+"""Runs the operator tests of the onnx package on the native target.
+
+    python3 Tests/operators/native.py WCODEC [OPERATOR ...]
+
+A case counts when all of its operators are among those listed (all that the target does not refuse, when none are), its tensors are
+of types that the target computes with and it is none of EXCEPTIONS. Outputs are compared with the tolerances that onnx's own test
+runner has. Prints what is wrong and a line of counts; needs onnx and numpy.
+"""
+
+import collections
+import concurrent.futures
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+from onnx.backend.test.case.node import collect_testcases
+
+TYPES = {"float32", "int64", "int32", "int16", "int8", "uint32", "uint16", "uint8", "bool"}
+
+# Forms of claimed operators that the target refuses in a line: what only training needs, indices of a pool, blocked scales.
+EXCEPTIONS = re.compile(
+    r"test_(training_dropout|batchnorm_\w+_training|batchnorm\w*_training_mode|maxpool_with_argmax|\w*quantizelinear_blocked)"
+)
+
+
+def operators(graph):
+    for node in graph.node:
+        yield node.domain, node.op_type
+        for attribute in node.attribute:
+            for inner in [attribute.g] * attribute.HasField("g") + list(attribute.graphs):
+                yield from operators(inner)
+
+
+def casts(graph):
+    """Whether a node converts to a type that the target does not compute with."""
+    kinds = {getattr(onnx.TensorProto, name.upper().replace("FLOAT32", "FLOAT")) for name in TYPES}
+    return any(
+        node.op_type == "Cast" and next(a.i for a in node.attribute if a.name == "to") not in kinds for node in graph.node
+    )
+
+
+def is_plain(value):
+    return isinstance(value, np.ndarray | np.generic) and str(value.dtype) in TYPES
+
+
+def run(wcodec, claimed, case, work):
+    model, (inputs, outputs) = case.model, case.data_sets[0]
+    used = {name for domain, name in operators(model.graph) if domain in ("", "ai.onnx")}
+    if any(domain not in ("", "ai.onnx") for domain, _ in operators(model.graph)) or model.functions:
+        return "skipped", "another domain"
+    if claimed and not used - {"Constant"} <= claimed:
+        return "skipped", "operators"
+    if EXCEPTIONS.search(case.name) or casts(model.graph) or not all(map(is_plain, [*inputs, *outputs])):
+        return "skipped", "types"
+    folder = work / case.name
+    folder.mkdir()
+    onnx.save(model, folder / "model.onnx")
+    arguments = [wcodec, "run", folder / "model.onnx", "--engine", "native", "-o", folder / "y.npz"]
+    names = [value.name for value in model.graph.input]
+    for number, (name, value) in enumerate(zip(names, inputs)):
+        np.save(folder / f"{number}.npy", value)
+        arguments += ["--input", f"{name}={folder / f'{number}.npy'}"]
+    result = subprocess.run(arguments, capture_output=True, text=True)
+    if result.returncode != 0:
+        reason = result.stderr.strip()
+        if not claimed and "refuses it" in reason:
+            return "skipped", "operators"
+        return "failed", reason.replace(str(folder), "")
+    with np.load(folder / "y.npz") as found:
+        for value, expected in zip(model.graph.output, outputs):
+            try:
+                assert found[value.name].dtype == expected.dtype, f"{found[value.name].dtype}, expected {expected.dtype}"
+                np.testing.assert_allclose(found[value.name], expected, rtol=case.rtol, atol=case.atol)
+                assert found[value.name].shape == expected.shape
+            except (AssertionError, KeyError) as error:
+                return "wrong", f"{value.name}: {' '.join(str(error).split())[:300]}"
+    return "passed", ""
+
+
+def main():
+    wcodec, claimed = sys.argv[1], set(sys.argv[2:])
+    cases = [case for case in collect_testcases(None) if case.data_sets]
+    counts, passed = collections.Counter(), collections.Counter()
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        results = pool.map(lambda case: run(wcodec, claimed, case, pathlib.Path(folder)), cases)
+        for case, (state, reason) in zip(cases, results):
+            counts[state] += 1
+            if state == "passed":
+                passed.update(name for _, name in operators(case.model.graph))
+            elif state != "skipped":
+                print(f"{case.name}: {state}: {reason}")
+    without = sorted(claimed - passed.keys())
+    if without:
+        print("without a case:", " ".join(without))
+    print(f"{counts['passed']} passed, {counts['failed'] + counts['wrong']} failed, {counts['skipped']} skipped")
+    sys.exit(counts["failed"] + counts["wrong"] > 0)
+
+
+if __name__ == "__main__":
+    main()
