@@ -65,6 +65,31 @@ import WeightArchive
         #expect(try fileBytes(folder["packed.npy"]) == fileBytes(folder["restored.npy"]))
     }
 
+    @Test(
+        "packed models run layer by layer as restored ones do",
+        .enabled(if: NativeTargetTests.isAvailable),
+        arguments: ["", "--as video", "--as audio --bits 12", "--quantizer trellis --bits 4", "--lossless"])
+    func layersAreRestoredWhenTheyRun(options: String) async throws {
+        let folder = try await folder()
+        try write([("x", "F32", [1, 64], floats([Float](repeating: 0.5, count: 64)))], "v.npy", folder)
+        for command in [
+            "pack classifier.onnx \(options) -o p.wcz -q", "unpack p.wcz -o restored.onnx -q",
+            "run p.wcz --engine native --input v.npy -o packed.npy -q",
+            "run restored.onnx --engine native --input v.npy -o restored.npy -q",
+        ] {
+            let result = try await run(command, in: folder)
+            #expect(result.status == 0, "\(command): \(result.error)")
+        }
+        #expect(try fileBytes(folder["packed.npy"]) == fileBytes(folder["restored.npy"]))
+        // Nothing is run with weights that are not those that were packed.
+        var bytes = try fileBytes(folder["p.wcz"])
+        bytes[bytes.count / 2] ^= 1
+        try folder.write(bytes, "damaged.wcz")
+        let damaged = try await run("run damaged.wcz --engine native --input v.npy -o d.npy -q", in: folder)
+        #expect(damaged.status != 0 && damaged.error.contains("damaged.wcz"), "\(damaged.error)")
+        #expect(!folder.contents.contains("d.npy"))
+    }
+
     @Test func mistakesAreOneLineWithTheirStatus() async throws {
         let folder = try await folder()
         try folder.write(sample.bytes, "other.safetensors")
