@@ -29,6 +29,23 @@ public protocol ExecutionTarget: Sendable {
     func load(_ path: String, weights: [String: TensorValue], threads: Int) throws(ExecutionError) -> any LoadedNetwork
 }
 
+/// Gives the elements of a weight by its name in the model file; `nil` for one that the file itself is to be asked for.
+///
+/// It is called each time that a layer needs the weight, on whatever thread.
+public typealias WeightSource = @Sendable (_ name: String) throws -> TensorValue?
+
+/// A target that asks for the weights of each layer when it runs, and lets them go after.
+public protocol LayerwiseTarget: ExecutionTarget {
+    /// Makes a network ready to run whose weights come from elsewhere.
+    ///
+    /// - Parameters:
+    ///   - path: an ONNX model, in which the bytes of the weights that `source` gives count for nothing.
+    ///   - source: gives weights.
+    ///   - threads: threads that one run may use.
+    /// - Throws: `ExecutionError.model` when the engine refuses it.
+    func load(_ path: String, source: @escaping WeightSource, threads: Int) throws(ExecutionError) -> any LoadedNetwork
+}
+
 /// The execution targets that there are.
 public enum ExecutionTargets {
     /// The default first.

@@ -31,7 +31,8 @@ func decodeJSON<T: Decodable>(
     }
 }
 
-private func summary(of error: DecodingError) -> String {
+/// What is wrong with some JSON, and where.
+package func summary(of error: DecodingError) -> String {
     switch error {
     case .typeMismatch(_, let context), .valueNotFound(_, let context), .keyNotFound(_, let context),
         .dataCorrupted(let context):

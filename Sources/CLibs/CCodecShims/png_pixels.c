@@ -1,46 +1,9 @@
-#include "png_shim.h"
+#include "png_state.h"
 
-#include <png.h>
-#include <setjmp.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-// What must survive libpng's longjmp, as in png_shim.c.
-typedef struct {
-    jmp_buf jump;
-    png_structp png;
-    png_infop info;
-    const uint8_t *source;
-    size_t left;
-    wc_message *message;
-} State;
-
-static void on_error(png_structp png, png_const_charp text)
-{
-    State *state = png_get_error_ptr(png);
-    snprintf(state->message->text, sizeof state->message->text, "%s", text);
-    longjmp(state->jump, 1);
-}
-
-static void on_warning(png_structp png, png_const_charp text)
-{
-    (void)png;
-    (void)text;
-}
-
-static void read_bytes(png_structp png, png_bytep bytes, size_t count)
-{
-    State *state = png_get_io_ptr(png);
-    if (state->left < count)
-        png_error(png, "the file is truncated");
-    memcpy(bytes, state->source, count);
-    state->source += count;
-    state->left -= count;
-}
 
 // Every kind of picture becomes one of 8 bits, gray or RGB: levels as they are, whatever the file says of gamma.
-static void choose_samples(State *state, bool is_rgb)
+static void choose_samples(wc_png_state *state, bool is_rgb)
 {
     png_structp png = state->png;
     int color = png_get_color_type(png, state->info), depth = png_get_bit_depth(png, state->info);
@@ -59,10 +22,10 @@ static void choose_samples(State *state, bool is_rgb)
         png_set_rgb_to_gray_fixed(png, PNG_ERROR_ACTION_NONE, 29900, 58700);
 }
 
-static void read_pixels(State *state, bool is_rgb, wc_picture *picture)
+static void read_pixels(wc_png_state *state, bool is_rgb, wc_picture *picture)
 {
     png_structp png = state->png;
-    png_set_read_fn(png, state, read_bytes);
+    png_set_read_fn(png, state, wc_png_read_bytes);
     png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_chunk_malloc_max(png, 1 << 16);
@@ -92,10 +55,11 @@ static void read_pixels(State *state, bool is_rgb, wc_picture *picture)
 
 bool wc_png_read_pixels(const uint8_t *file, size_t size, bool is_rgb, wc_picture *picture, wc_message *message)
 {
-    State storage = {.source = file, .left = size, .message = message};
-    State *volatile state = &storage;
+    wc_png_state storage = {.source = file, .left = size, .message = message};
+    wc_png_state *volatile state = &storage;
     *picture = (wc_picture){0};
-    state->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, state, on_error, on_warning);
+    message->text[0] = 0;
+    state->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, state, wc_png_on_error, wc_png_on_warning);
     if (state->png)
         state->info = png_create_info_struct(state->png);
     volatile bool done = false;

@@ -1,7 +1,6 @@
 #include "png_rows.h"
+#include "png_state.h"
 
-#include <png.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,28 +12,15 @@ const int wc_png_filter_none = PNG_FILTER_NONE, wc_png_filter_sub = PNG_FILTER_S
           wc_png_filter_average = PNG_FILTER_AVG, wc_png_filter_paeth = PNG_FILTER_PAETH,
           wc_png_filter_all = PNG_ALL_FILTERS;
 
-// Everything that must survive libpng's longjmp. It is reached through a volatile pointer, so no part of it is kept in
-// a register that the jump would roll back.
-typedef struct {
-    jmp_buf jump;
-    png_structp png;
-    png_infop info;
-    uint8_t *row;
-    const uint8_t *source;
-    size_t left;
-    wc_bytes *out;
-    wc_message *message;
-} State;
-
-static void on_error(png_structp png, png_const_charp text)
+void wc_png_on_error(png_structp png, png_const_charp text)
 {
-    State *state = png_get_error_ptr(png);
+    wc_png_state *state = png_get_error_ptr(png);
     if (state->message->text[0] == 0)
         snprintf(state->message->text, sizeof state->message->text, "%s", text);
     longjmp(state->jump, 1);
 }
 
-static void on_warning(png_structp png, png_const_charp text)
+void wc_png_on_warning(png_structp png, png_const_charp text)
 {
     (void)png;
     (void)text;
@@ -42,7 +28,7 @@ static void on_warning(png_structp png, png_const_charp text)
 
 static void write_bytes(png_structp png, png_bytep bytes, size_t count)
 {
-    wc_bytes *out = ((State *)png_get_io_ptr(png))->out;
+    wc_bytes *out = ((wc_png_state *)png_get_io_ptr(png))->out;
     if (!wc_bytes_reserve(out, count))
         png_error(png, "out of memory");
     memcpy(out->data + out->size, bytes, count);
@@ -54,9 +40,9 @@ static void flush_bytes(png_structp png)
     (void)png;
 }
 
-static void read_bytes(png_structp png, png_bytep bytes, size_t count)
+void wc_png_read_bytes(png_structp png, png_bytep bytes, size_t count)
 {
-    State *state = png_get_io_ptr(png);
+    wc_png_state *state = png_get_io_ptr(png);
     if (state->left < count)
         png_error(png, "the file is truncated");
     memcpy(bytes, state->source, count);
@@ -64,21 +50,21 @@ static void read_bytes(png_structp png, png_bytep bytes, size_t count)
     state->left -= count;
 }
 
-static void allocate_row(State *state, wc_png_format format)
+static void allocate_row(wc_png_state *state, wc_png_format format)
 {
     state->row = malloc(wc_png_row_bytes(format));
     if (!state->row)
         png_error(state->png, "out of memory");
 }
 
-static void prepare(State *state)
+static void prepare(wc_png_state *state)
 {
     // libpng's default is a million each way. Reading stays bounded: the header is compared before rows are allocated.
     png_set_user_limits(state->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
     png_set_benign_errors(state->png, 0);
 }
 
-static void write_picture(State *state, const void *samples, wc_png_format format, wc_png_effort effort)
+static void write_picture(wc_png_state *state, const void *samples, wc_png_format format, wc_png_effort effort)
 {
     png_structp png = state->png;
     allocate_row(state, format);
@@ -111,7 +97,7 @@ static void write_picture(State *state, const void *samples, wc_png_format forma
     png_write_end(png, NULL);
 }
 
-static bool is_expected_picture(State *state, wc_png_format format)
+static bool is_expected_picture(wc_png_state *state, wc_png_format format)
 {
     png_structp png = state->png;
     png_uint_32 width = 0, height = 0;
@@ -130,17 +116,17 @@ static bool is_expected_picture(State *state, wc_png_format format)
 }
 
 // Deflate codes at most 1032 bytes in one: a shorter file cannot hold the picture, whatever its header says.
-static void refuse_impossible_size(State *state, wc_png_format format)
+static void refuse_impossible_size(wc_png_state *state, wc_png_format format)
 {
     if (format.height > SIZE_MAX / (wc_png_row_bytes(format) + 1) ||
         (wc_png_row_bytes(format) + 1) * format.height / 1032 > state->left)
         png_error(state->png, "the file is truncated");
 }
 
-static wc_png_result read_picture(State *state, wc_png_format format, void *samples)
+static wc_png_result read_picture(wc_png_state *state, wc_png_format format, void *samples)
 {
     png_structp png = state->png;
-    png_set_read_fn(png, state, read_bytes);
+    png_set_read_fn(png, state, wc_png_read_bytes);
     png_set_crc_action(png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     // Text and profiles that somebody added are not kept, and never inflated beyond this.
     png_set_chunk_malloc_max(png, 1 << 16);
@@ -172,10 +158,10 @@ static wc_png_result read_picture(State *state, wc_png_format format, void *samp
 
 bool wc_png_encode(const void *samples, wc_png_format format, wc_png_effort effort, wc_bytes *out, wc_message *message)
 {
-    State storage = {.out = out, .message = message};
-    State *volatile state = &storage;
+    wc_png_state storage = {.out = out, .message = message};
+    wc_png_state *volatile state = &storage;
     message->text[0] = 0;
-    state->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, state, on_error, on_warning);
+    state->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, state, wc_png_on_error, wc_png_on_warning);
     if (state->png)
         state->info = png_create_info_struct(state->png);
     bool done = false;
@@ -196,10 +182,10 @@ bool wc_png_encode(const void *samples, wc_png_format format, wc_png_effort effo
 // Reads the header only when there are no samples to read into.
 static wc_png_result decode(const uint8_t *file, size_t size, wc_png_format format, void *samples, wc_message *message)
 {
-    State storage = {.source = file, .left = size, .message = message};
-    State *volatile state = &storage;
+    wc_png_state storage = {.source = file, .left = size, .message = message};
+    wc_png_state *volatile state = &storage;
     message->text[0] = 0;
-    state->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, state, on_error, on_warning);
+    state->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, state, wc_png_on_error, wc_png_on_warning);
     if (state->png)
         state->info = png_create_info_struct(state->png);
     volatile wc_png_result result = wc_png_failed;

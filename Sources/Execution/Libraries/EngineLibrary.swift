@@ -45,7 +45,7 @@ struct EngineLibrary: Sendable {
     private func load<Functions>(_ file: String, _ loader: Loader<Functions>) throws(ExecutionError) -> Functions {
         var message = wc_engine_message()
         guard let functions = loader(file, &message) else {
-            throw missing(withUnsafeBytes(of: message.text) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+            throw missing(message.string)
         }
         return functions.pointee
     }

@@ -14,8 +14,7 @@ struct BLAS: Sendable {
     init(_ path: String?) throws(ExecutionError) {
         var message = wc_engine_message()
         guard let table = wc_openblas_load(path ?? Self.file, &message) else {
-            let reason = withUnsafeBytes(of: message.text) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            throw .missing(engine: Self.title, reason: reason, advice: "Debian: apt install libopenblas0")
+            throw .missing(engine: Self.title, reason: message.string, advice: "Debian: apt install libopenblas0")
         }
         functions = table.pointee
     }

@@ -5,7 +5,7 @@ import ModelGraph
 ///
 /// It computes the operators of ``operators`` on floats of 32 bits, integers and booleans; each layer's weights are read when it
 /// runs.
-public struct NativeTarget: ExecutionTarget {
+public struct NativeTarget: LayerwiseTarget {
     public static let name = "native"
 
     /// The types of ONNX's own operators that it computes, beside calls of functions.
@@ -28,13 +28,6 @@ public struct NativeTarget: ExecutionTarget {
         return try NativeNetwork(path, replaced: weights, source: nil, threads: threads, configuration, blas)
     }
 
-    /// Makes a network ready to run whose weights come from elsewhere, each when its layer runs; they are let go after.
-    ///
-    /// - Parameters:
-    ///   - path: an ONNX model, in which the bytes of the weights that `source` gives count for nothing.
-    ///   - source: gives weights.
-    ///   - threads: threads that matrix products may use.
-    /// - Throws: `ExecutionError.model` for a network with other operators, which names the node.
     public func load(
         _ path: String, source: @escaping WeightSource, threads: Int
     ) throws(ExecutionError) -> any LoadedNetwork {

@@ -2,11 +2,6 @@ import ModelFiles
 import ModelGraph
 import Synchronization
 
-/// Gives the elements of a weight by its name in the model file; `nil` for one that the file itself is to be asked for.
-///
-/// It is called each time that a layer needs the weight, on whatever thread.
-public typealias WeightSource = @Sendable (_ name: String) throws -> TensorValue?
-
 /// The weights of an ONNX model, each read when a layer needs it.
 final class NativeWeights: Sendable {
     private let path: String

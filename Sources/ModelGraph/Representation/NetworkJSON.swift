@@ -86,16 +86,6 @@ func decoded<T: Decodable>(_ bytes: [UInt8], source: String, part: String) throw
     }
 }
 
-private func summary(of error: DecodingError) -> String {
-    switch error {
-    case .typeMismatch(_, let context), .valueNotFound(_, let context), .keyNotFound(_, let context),
-        .dataCorrupted(let context):
-        let place = context.codingPath.map(\.stringValue).joined(separator: ".")
-        return (place.isEmpty ? "" : "at \(quoted(place)) ") + context.debugDescription
-    @unknown default: return "\(error)"
-    }
-}
-
 private struct NetworkDocument: Codable {
     var format: String
     var version: Int

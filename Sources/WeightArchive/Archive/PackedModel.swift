@@ -169,6 +169,38 @@ public struct PackedModel: Sendable {
         }
     }
 
+    /// Calls `body` with the bytes of a tensor whose bins were decoded, in memory order, piece by piece.
+    func forEachPiece<Bin: BinScalar>(
+        of layer: PlacedLayer, _ bins: Span<Bin>, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        try layer.isDouble
+            ? forEachPiece(of: layer, bins, Double.self, body) : forEachPiece(of: layer, bins, Float.self, body)
+    }
+
+    private func forEachPiece<Scalar: WeightScalar, Bin: BinScalar>(
+        of layer: PlacedLayer, _ bins: Span<Bin>, _: Scalar.Type, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        let dtype = DType(rawValue: valid.manifest.tensors[layer.tensor].dtype)
+        let size = (dtype.bitWidth ?? 0) / 8
+        let codebook = try codebook(layer)
+        let chunk = TensorWeights<Scalar>.chunk
+        var weights = [Scalar](repeating: 0, count: min(chunk, bins.count))
+        var bytes = [UInt8](repeating: 0, count: weights.count * size)
+        for start in stride(from: 0, to: bins.count, by: chunk) {
+            let count = min(chunk, bins.count - start)
+            try weights.withUnsafeMutableBufferPointer { weights in
+                let weights = UnsafeMutableBufferPointer(rebasing: weights[..<count])
+                var span = weights.mutableSpan
+                codebook.reconstruct(bins.extracting(start..<start + count), at: start, into: &span)
+                try bytes.withUnsafeMutableBytes { bytes in
+                    let bytes = UnsafeMutableRawBufferPointer(rebasing: bytes[..<(count * size)])
+                    store(UnsafeBufferPointer(weights), dtype, into: bytes)
+                    try body(UnsafeRawBufferPointer(bytes))
+                }
+            }
+        }
+    }
+
     private func withParameters<Result>(
         of index: Int, _ body: (Span<UInt8>) throws(MapperError) -> Result
     ) throws(ArchiveError) -> Result {

@@ -116,33 +116,8 @@ public struct LayerSource: Sendable {
             try packed.stream(number, stream + $0)
         } takeLayer: { index, bins in
             guard index == target else { return }
-            let layer = part.layers[index]
-            bytes = layer.isDouble ? try restored(layer, bins, Double.self) : try restored(layer, bins, Float.self)
-        }
-        return bytes
-    }
-
-    private func restored<Scalar: WeightScalar, Bin: BinScalar>(
-        _ layer: PlacedLayer, _ bins: Span<Bin>, _: Scalar.Type
-    ) throws -> [UInt8] {
-        let dtype = DType(rawValue: packed.valid.manifest.tensors[layer.tensor].dtype)
-        let size = (dtype.bitWidth ?? 0) / 8
-        let codebook = try packed.codebook(layer)
-        let chunk = TensorWeights<Scalar>.chunk
-        var weights = [Scalar](repeating: 0, count: min(chunk, bins.count))
-        var bytes = [UInt8](repeating: 0, count: bins.count * size)
-        for start in stride(from: 0, to: bins.count, by: chunk) {
-            let count = min(chunk, bins.count - start)
-            weights.withUnsafeMutableBufferPointer { weights in
-                let weights = UnsafeMutableBufferPointer(rebasing: weights[..<count])
-                var span = weights.mutableSpan
-                codebook.reconstruct(bins.extracting(start..<start + count), at: start, into: &span)
-                bytes.withUnsafeMutableBytes { bytes in
-                    store(
-                        UnsafeBufferPointer(weights), dtype,
-                        into: UnsafeMutableRawBufferPointer(rebasing: bytes[start * size..<(start + count) * size]))
-                }
-            }
+            bytes.reserveCapacity(packed.valid.byteCounts[part.layers[index].tensor])
+            try packed.forEachPiece(of: part.layers[index], bins) { bytes += $0 }
         }
         return bytes
     }

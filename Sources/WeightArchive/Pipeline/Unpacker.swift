@@ -115,9 +115,7 @@ public struct Unpacker: Sendable {
             try packed.stream(group, $0)
         } takeLayer: { index, bins in
             let layer = layers[index]
-            let found =
-                layer.isDouble
-                ? try write(layer, bins, Double.self, files) : try write(layer, bins, Float.self, files)
+            let found = try write(layer, bins, files)
             let tensor = packed.valid.manifest.tensors[layer.tensor]
             if !isExact, found != tensor.packed?.hash {
                 changed.append(layer.name)
@@ -154,32 +152,17 @@ public struct Unpacker: Sendable {
     /// Reconstructs a layer's weights and writes them in their place.
     ///
     /// - Returns: the hash of the restored bytes.
-    private func write<Scalar: WeightScalar, Bin: BinScalar>(
-        _ layer: PlacedLayer, _ bins: Span<Bin>, _: Scalar.Type, _ files: RestoredFiles
+    private func write<Bin: BinScalar>(
+        _ layer: PlacedLayer, _ bins: Span<Bin>, _ files: RestoredFiles
     ) throws -> String {
         let tensor = packed.valid.manifest.tensors[layer.tensor]
-        let dtype = DType(rawValue: tensor.dtype)
-        let size = (dtype.bitWidth ?? 0) / 8
-        let codebook = try packed.codebook(layer)
         let hasher = Hasher128()
-        let chunk = TensorWeights<Scalar>.chunk
-        var restored = [Scalar](repeating: 0, count: min(chunk, bins.count))
-        var bytes = [UInt8](repeating: 0, count: restored.count * size)
         try files.write(to: tensor.at[0]) { file, path in
-            for start in stride(from: 0, to: bins.count, by: chunk) {
-                let count = min(chunk, bins.count - start)
-                try restored.withUnsafeMutableBufferPointer { restored in
-                    let restored = UnsafeMutableBufferPointer(rebasing: restored[..<count])
-                    var span = restored.mutableSpan
-                    codebook.reconstruct(bins.extracting(start..<start + count), at: start, into: &span)
-                    try bytes.withUnsafeMutableBytes { bytes in
-                        let bytes = UnsafeMutableRawBufferPointer(rebasing: bytes[..<(count * size)])
-                        store(UnsafeBufferPointer(restored), dtype, into: bytes)
-                        hasher.update(UnsafeRawBufferPointer(bytes))
-                        try writeFully(
-                            file, UnsafeRawBufferPointer(bytes), at: tensor.at[1] + start * size, path: path)
-                    }
-                }
+            var place = tensor.at[1]
+            try packed.forEachPiece(of: layer, bins) { piece in
+                hasher.update(piece)
+                try writeFully(file, piece, at: place, path: path)
+                place += piece.count
             }
         }
         return hasher.digest

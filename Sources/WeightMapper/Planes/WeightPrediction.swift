@@ -79,13 +79,14 @@ extension WeightPrediction {
     ///
     /// - Parameters:
     ///   - positions: weights in steps, channel by channel.
+    ///   - magnitude: the largest of these.
     ///   - bits: what the layer takes without prediction.
     static func best(
-        _ positions: [Float], _ geometry: LayerGeometry, below bits: Double
+        _ positions: [Float], _ geometry: LayerGeometry, largest magnitude: Float, below bits: Double
     ) -> WeightPrediction? {
         let (channels, length) = (geometry.channels.count, WeightOrder.channelLength(geometry))
         guard WeightOrder.canSort(geometry), (leastChannels...mostChannels).contains(channels), length >= 8,
-            positions.allSatisfy({ $0.magnitude < Float(largest) })
+            magnitude < Float(largest)
         else { return nil }
         // Some channels tell which lag and order are best, and whether any is.
         let every = max(channels / 64, 1)

@@ -66,7 +66,10 @@ public struct TrellisQuantizer: Sendable {
         let plain = try WeightOrder(geometry)
         var positions = WeightCenters.none.arrange(weights, plain, scale: 1 / step)
         let form = sortsWeights ? WeightClasses(positions, geometry) : nil
-        if let form, let prediction = WeightPrediction.best(positions, geometry, below: form.bits) {
+        if let form,
+            let prediction = WeightPrediction.best(
+                positions, geometry, largest: min(largest, bound) * (1 / step), below: form.bits)
+        {
             let positions = WeightCenters.none.arrange(weights, .byPlaces(geometry), scale: 1 / step)
             return predictedLayer(positions, TrellisCodebook(step: step, trellis: trellis, prediction: prediction))
         }

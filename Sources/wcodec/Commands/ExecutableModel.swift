@@ -29,19 +29,13 @@ struct ExecutableModel {
         let folder = try TemporaryFolder()
         source = restoresLayers ? nil : LayerSource(model)
         do {
-            let target = "\(folder.path)/\(model.isFolder ? "model" : model.fileNames[0])"
             if let source {
+                let target = folder.place(for: model)
                 try source.writeSurroundings(to: target)
+                self.path = model.modelPath(in: target)
             } else {
-                let progress = ProgressLine("restoring", quiet: options.quiet)
-                defer { progress.clear() }
-                let threads = options.threads
-                let changed = try await withInterruption {
-                    try await Unpacker(model).unpack(to: target, threads: threads, force: false) { progress.show($0) }
-                }
-                warn(ofRoundingIn: changed)
+                self.path = try await folder.restore(model, options)
             }
-            self.path = model.modelPath(in: target)
             try Self.checkFormat(of: self.path)
         } catch {
             folder.remove()
@@ -52,10 +46,10 @@ struct ExecutableModel {
 
     /// Makes it ready to run.
     func load(by target: any ExecutionTarget, threads: Int) throws -> any LoadedNetwork {
-        guard let source, let native = target as? NativeTarget else {
+        guard let source, let layerwise = target as? any LayerwiseTarget else {
             return try target.load(path, weights: [:], threads: threads)
         }
-        return try native.load(
+        return try layerwise.load(
             path,
             source: { name in
                 try source.tensor(name).flatMap { TensorValue(type: $0.dtype, shape: $0.shape, bytes: $0.bytes) }

@@ -69,7 +69,7 @@ struct RunCommand: AsyncParsableCommand {
             if let output { try checkWritable(output, force: force, inputs: sources) }
             let target = try await engine.target()
             let model = try await ExecutableModel(
-                model, delta: delta, restoresLayers: !(target is NativeTarget), work)
+                model, delta: delta, restoresLayers: !(target is any LayerwiseTarget), work)
             defer { model.remove() }
             let network = try model.load(by: target, threads: work.threads)
             let values = try InputAssignment(files, of: self.model, to: network.inputs).values(

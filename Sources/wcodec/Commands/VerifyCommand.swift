@@ -86,17 +86,7 @@ struct VerifyCommand: AsyncParsableCommand {
             let model = try PackedModel(packed, base: try openBase(delta))
             let folder = try TemporaryFolder()
             defer { folder.remove() }
-            // The restored model keeps its name: frameworks look at extensions.
-            let place = "\(folder.path)/\(model.isFolder ? "model" : model.fileNames[0])"
-            let progress = ProgressLine("restoring", quiet: run.quiet)
-            defer { progress.clear() }
-            let threads = run.threads
-            let changed = try await withInterruption {
-                try await Unpacker(model).unpack(to: place, threads: threads, force: false) { progress.show($0) }
-            }
-            progress.clear()
-            warn(ofRoundingIn: changed)
-            let restored = model.modelPath(in: place)
+            let restored = try await folder.restore(model, run)
             let comparison = try ModelComparison(before, try ModelFiles.open(restored, layout: layout))
             var change: MetricChange?
             if let command {

@@ -16,5 +16,24 @@ struct TemporaryFolder {
         }
     }
 
+    /// Where a packed model is restored, by its own name: frameworks look at extensions.
+    func place(for model: PackedModel) -> String { "\(path)/\(model.isFolder ? "model" : model.fileNames[0])" }
+
+    /// Restores a packed model, with progress and a warning of what was rounded otherwise.
+    ///
+    /// - Returns: the path by which the restored model is opened.
+    func restore(_ model: PackedModel, _ options: RunOptions) async throws -> String {
+        let place = place(for: model)
+        let progress = ProgressLine("restoring", quiet: options.quiet)
+        defer { progress.clear() }
+        let threads = options.threads
+        let changed = try await withInterruption {
+            try await Unpacker(model).unpack(to: place, threads: threads, force: false) { progress.show($0) }
+        }
+        progress.clear()
+        warn(ofRoundingIn: changed)
+        return model.modelPath(in: place)
+    }
+
     func remove() { try? FileManager.default.removeItem(atPath: path) }
 }

@@ -1,6 +1,7 @@
-import ModelFiles
 import ModelGraph
 import TestSupport
+
+@testable import ModelFiles
 
 /// Writes ONNX models by hand, as protocol buffers.
 struct ONNXModel: Sendable {
@@ -181,22 +182,12 @@ struct ONNXTensor: Sendable {
     }
 }
 
-private func number(_ value: UInt64) -> [UInt8] {
-    var rest = value
-    var bytes: [UInt8] = []
-    while rest >= 0x80 {
-        bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-        rest >>= 7
-    }
-    return bytes + [UInt8(rest)]
-}
-
 private func varint(_ field: Int, _ value: Int) -> [UInt8] {
-    number(UInt64(field << 3)) + number(UInt64(bitPattern: Int64(value)))
+    varintBytes(UInt64(field << 3)) + varintBytes(UInt64(bitPattern: Int64(value)))
 }
 
 private func message(_ field: Int, _ bytes: [UInt8]) -> [UInt8] {
-    number(UInt64(field << 3 | 2)) + number(UInt64(bytes.count)) + bytes
+    varintBytes(UInt64(field << 3 | 2)) + varintBytes(UInt64(bytes.count)) + bytes
 }
 
 private func text(_ field: Int, _ value: String) -> [UInt8] { value.isEmpty ? [] : message(field, Array(value.utf8)) }
