@@ -4,6 +4,8 @@ import ModelFiles
 public enum ExecutionError: Error, Hashable, Sendable, CustomStringConvertible {
     /// No execution target has this name.
     case unknownTarget(String, known: [String])
+    /// The target does not run layers that way.
+    case unknownMode(String, known: [RunMode])
     /// This machine does not have the engine; `advice` says how to get it.
     case missing(engine: String, reason: String, advice: String)
     /// The engine does not take the model.
@@ -17,6 +19,8 @@ public enum ExecutionError: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .unknownTarget(let name, let known):
             "unknown engine '\(shown(name))': expected one of \(known.joined(separator: ", "))"
+        case .unknownMode(let mode, let known):
+            "unknown run mode '\(shown(mode))': expected one of \(known.map(\.description).joined(separator: ", "))"
         case .missing(let engine, let reason, let advice): "\(engine) is not available: \(shown(reason)) (\(advice))"
         case .model(let path, let engine, let reason): "\(shown(path)): \(engine) refuses it: \(shown(reason))"
         case .value(let model, let name, let expected, let found):

@@ -8,6 +8,9 @@ public protocol ExecutionTarget: Sendable {
     /// What options call it.
     static var name: String { get }
 
+    /// The ways in which it runs layers, the default first.
+    static var modes: [RunMode] { get }
+
     /// Finds the engine on this machine.
     ///
     /// - Parameter library: the engine's library, a file or the folder it lies in; where it is looked for when left out, the
@@ -23,10 +26,18 @@ public protocol ExecutionTarget: Sendable {
     /// - Parameters:
     ///   - path: an ONNX model; its external data lie beside it.
     ///   - weights: values for initializers of its main graph, in the place of those in the file.
+    ///   - mode: one of ``modes``, whose weights are plain.
     ///   - threads: threads that one run may use; the same number gives the same bits.
     /// - Throws: `ExecutionError.model` when the engine refuses it, `.value` for weights that it does not have or that have
     ///   another type or shape.
-    func load(_ path: String, weights: [String: TensorValue], threads: Int) throws(ExecutionError) -> any LoadedNetwork
+    func load(
+        _ path: String, weights: [String: TensorValue], mode: RunMode, threads: Int
+    ) throws(ExecutionError) -> any LoadedNetwork
+}
+
+extension ExecutionTarget {
+    /// Its default mode.
+    public static var mode: RunMode { modes[0] }
 }
 
 /// Gives the elements of a weight by its name in the model file; `nil` for one that the file itself is to be asked for.
@@ -41,9 +52,12 @@ public protocol LayerwiseTarget: ExecutionTarget {
     /// - Parameters:
     ///   - path: an ONNX model, in which the bytes of the weights that `source` gives count for nothing.
     ///   - source: gives weights.
+    ///   - mode: one of ``ExecutionTarget/modes``, whose weights are packed.
     ///   - threads: threads that one run may use.
     /// - Throws: `ExecutionError.model` when the engine refuses it.
-    func load(_ path: String, source: @escaping WeightSource, threads: Int) throws(ExecutionError) -> any LoadedNetwork
+    func load(
+        _ path: String, source: @escaping WeightSource, mode: RunMode, threads: Int
+    ) throws(ExecutionError) -> any LoadedNetwork
 }
 
 /// The execution targets that there are.

@@ -46,7 +46,7 @@ enum ExitStatus: Int32 {
                 switch error {
                 case .missing: .codecMissing
                 case .run: .failure
-                case .unknownTarget, .model, .value: .badInput
+                case .unknownTarget, .unknownMode, .model, .value: .badInput
                 }
             case let error as DataError:
                 switch error {

@@ -11,7 +11,7 @@ import Testing
         _ name: String, weights: [String: TensorValue] = [:]
     ) async throws -> any LoadedNetwork {
         let target = try await ONNXRuntime(library: Engines.onnxruntime)
-        return try target.load(Engines.model(name), weights: weights, threads: 1)
+        return try target.load(Engines.model(name), weights: weights, mode: ONNXRuntime.mode, threads: 1)
     }
 
     @Test func portsSayWhatAModelDeclares() async throws {
@@ -70,7 +70,9 @@ import Testing
         let target = try await ONNXRuntime(library: Engines.onnxruntime)
         let path = try folder.write([1, 2, 3], "broken.onnx")
         for path in [path, folder["missing.onnx"]] {
-            let error = #expect(throws: ExecutionError.self) { try target.load(path, weights: [:], threads: 1) }
+            let error = #expect(throws: ExecutionError.self) {
+                try target.load(path, weights: [:], mode: ONNXRuntime.mode, threads: 1)
+            }
             let text = try #require(error?.description)
             #expect(text.contains(path) && !text.contains("\n"), "\(text)")
         }
@@ -109,5 +111,20 @@ struct ONNXRuntimeLibraryTests {
     @Test func targetsAreFoundByName() throws {
         #expect(try ExecutionTargets.named("onnxruntime") == ONNXRuntime.self)
         #expect(throws: ExecutionError.self) { try ExecutionTargets.named("abacus") }
+    }
+
+    @Test func aRunModeIsTheFirstThatBeginsWithItsText() throws {
+        for target in ExecutionTargets.all {
+            #expect(try RunMode(parsing: target.name) == target.mode)
+            #expect(target.modes.allSatisfy { $0.target == target.name } && Set(target.modes).count == target.modes.count)
+            for mode in target.modes { #expect(try RunMode(parsing: mode.description) == mode) }
+        }
+        #expect(try RunMode(parsing: "onnxruntime/nchw").description == "onnxruntime/NCHW/F32/plain")
+        #expect(try RunMode(parsing: "native", preferring: .packed).weights == .packed)
+        #expect(try RunMode(parsing: "native/NCHW/F32/plain", preferring: .packed).weights == .plain)
+        #expect(try RunMode(parsing: "onnxruntime", preferring: .packed).weights == .plain)
+        for text in ["onnxruntime/NHWC", "native/NCHW/F32/plain/more", "native/", "native//F32"] {
+            #expect(throws: ExecutionError.self) { try RunMode(parsing: text) }
+        }
     }
 }

@@ -7,7 +7,7 @@ import Testing
 @Suite(.enabled(if: Engines.openvino != nil)) struct OpenVINOTests {
     private func load(_ name: String, weights: [String: TensorValue] = [:]) async throws -> any LoadedNetwork {
         let target = try await OpenVINO(library: Engines.openvino)
-        return try target.load(Engines.model(name), weights: weights, threads: 1)
+        return try target.load(Engines.model(name), weights: weights, mode: OpenVINO.mode, threads: 1)
     }
 
     @Test func valuesGoInAndOutByName() async throws {
@@ -32,7 +32,9 @@ import Testing
         let folder = try TemporaryFolder()
         let path = try folder.write([1, 2, 3], "broken.onnx")
         let target = try await OpenVINO(library: Engines.openvino)
-        let error = #expect(throws: ExecutionError.self) { try target.load(path, weights: [:], threads: 1) }
+        let error = #expect(throws: ExecutionError.self) {
+            try target.load(path, weights: [:], mode: OpenVINO.mode, threads: 1)
+        }
         let text = try #require(error?.description)
         #expect(text.contains("broken.onnx") && !text.contains("\n"), "\(text)")
         let network = try await load("linear")

@@ -46,7 +46,8 @@ private let hasOpenBLAS: Bool = {
 
     private func run(_ model: ONNXModel, _ target: NativeTarget, times: Int = 1) throws -> [Double] {
         let folder = try TemporaryFolder()
-        let network = try target.load(try folder.write(model.bytes, "model.onnx"), weights: [:], threads: 1)
+        let network = try target.load(
+            try folder.write(model.bytes, "model.onnx"), weights: [:], mode: NativeTarget.mode, threads: 1)
         var result: [Double] = []
         for _ in 0..<times {
             result = try #require(try network.run(["x": try Self.value([1, 4, 6, 6])])["y"]?.numbers)
@@ -77,7 +78,7 @@ private let hasOpenBLAS: Bool = {
                 asked.withLock { $0.append(name) }
                 guard name == "u" else { return nil }
                 return TensorValue(type: .f32, shape: [216, 5], bytes: doubled.withUnsafeBytes { Array($0) })
-            }, threads: 1)
+            }, mode: RunMode(NativeTarget.name, weights: .packed), threads: 1)
         #expect(asked.withLock { $0 }.isEmpty)
         let found = try #require(try network.run(["x": try Self.value([1, 4, 6, 6])])["y"]?.numbers)
         #expect(asked.withLock { $0 }.contains("u"))

@@ -8,6 +8,8 @@ import ModelGraph
 public struct NativeTarget: LayerwiseTarget {
     public static let name = "native"
 
+    public static let modes = [RunMode(name), RunMode(name, weights: .packed)]
+
     /// The types of ONNX's own operators that it computes, beside calls of functions.
     public static var operators: [String] { (Kernels.all.keys + ["If"]).sorted() }
 
@@ -22,14 +24,14 @@ public struct NativeTarget: LayerwiseTarget {
     public var description: String { "native (\(blas.configuration))" }
 
     public func load(
-        _ path: String, weights: [String: TensorValue], threads: Int
+        _ path: String, weights: [String: TensorValue], mode: RunMode, threads: Int
     ) throws(ExecutionError) -> any LoadedNetwork {
         _ = try initializers(weights, of: path)
         return try NativeNetwork(path, replaced: weights, source: nil, threads: threads, configuration, blas)
     }
 
     public func load(
-        _ path: String, source: @escaping WeightSource, threads: Int
+        _ path: String, source: @escaping WeightSource, mode: RunMode, threads: Int
     ) throws(ExecutionError) -> any LoadedNetwork {
         try NativeNetwork(path, replaced: [:], source: source, threads: threads, configuration, blas)
     }

@@ -4,6 +4,9 @@ import CEngineShims
 public struct ONNXRuntime: ExecutionTarget {
     public static let name = "onnxruntime"
 
+    /// The library itself keeps pictures in blocks of channels where that pays, unless it is told to keep the model's layout.
+    public static let modes = [RunMode(name, layout: "blocked"), RunMode(name, layout: "NCHW")]
+
     private let library: ONNXRuntimeLibrary
     private let environment: ONNXRuntimeEnvironment
 
@@ -17,9 +20,9 @@ public struct ONNXRuntime: ExecutionTarget {
     public var description: String { "\(ONNXRuntimeLibrary.title) \(String(cString: library.functions.version))" }
 
     public func load(
-        _ path: String, weights: [String: TensorValue], threads: Int
+        _ path: String, weights: [String: TensorValue], mode: RunMode, threads: Int
     ) throws(ExecutionError) -> any LoadedNetwork {
         _ = try initializers(weights, of: path)
-        return try ONNXRuntimeNetwork(path, weights: weights, threads: threads, environment)
+        return try ONNXRuntimeNetwork(path, weights: weights, mode: mode, threads: threads, environment)
     }
 }

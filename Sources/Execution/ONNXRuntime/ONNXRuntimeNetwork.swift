@@ -14,7 +14,8 @@ final class ONNXRuntimeNetwork: LoadedNetwork, @unchecked Sendable {
     private let weights: WeightMemory
 
     init(
-        _ path: String, weights: [String: TensorValue], threads: Int, _ environment: ONNXRuntimeEnvironment
+        _ path: String, weights: [String: TensorValue], mode: RunMode, threads: Int,
+        _ environment: ONNXRuntimeEnvironment
     ) throws(ExecutionError) {
         let start = ContinuousClock.now
         self.path = path
@@ -29,6 +30,9 @@ final class ONNXRuntimeNetwork: LoadedNetwork, @unchecked Sendable {
             defer { functions.ReleaseSessionOptions(options) }
             try environment.check(functions.SetIntraOpNumThreads(options, Int32(threads)))
             try environment.check(functions.SetInterOpNumThreads(options, 1))
+            let level =
+                mode.layout == "blocked" ? wc_onnxruntime_all_optimizations : wc_onnxruntime_extended_optimizations
+            try environment.check(functions.SetSessionGraphOptimizationLevel(options, Int32(level)))
             for (name, value) in weights {
                 try environment.check(functions.AddInitializer(options, name, try memory.add(value)))
             }

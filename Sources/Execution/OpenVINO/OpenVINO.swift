@@ -8,6 +8,8 @@ import ModelFiles
 public struct OpenVINO: ExecutionTarget {
     public static let name = "openvino"
 
+    public static let modes = [RunMode(name, layout: "blocked")]
+
     static let title = "OpenVINO"
     private static let place = EngineLibrary(
         title: title, file: "libopenvino_c.so", systemName: "libopenvino_c.so", package: "openvino", folder: "libs",
@@ -41,7 +43,7 @@ public struct OpenVINO: ExecutionTarget {
     public var description: String { "\(Self.title) \(version.prefix { $0 != "-" })" }
 
     public func load(
-        _ path: String, weights: [String: TensorValue], threads: Int
+        _ path: String, weights: [String: TensorValue], mode: RunMode, threads: Int
     ) throws(ExecutionError) -> any LoadedNetwork {
         let start = ContinuousClock.now
         return try withModel(path, weights: weights) { (file) throws(ExecutionError) in

@@ -59,9 +59,11 @@ struct DataOptions: ParsableArguments {
                 found: model.format.title)
         }
         let target = try await engine.target()
-        let network = try target.load(model.path, weights: [:], threads: AccuracyTrial.threadsOfRun)
+        let network = try target.load(
+            model.path, weights: [:], mode: engine.mode(), threads: AccuracyTrial.threadsOfRun)
         let samples = try DataSet.open(data, labels: labels, for: network.inputs, scaling: try engine.scaling())
-        return AccuracyTrial(target: target, original: network, samples: samples, options: self)
+        return AccuracyTrial(
+            target: target, mode: try engine.mode(), original: network, samples: samples, options: self)
     }
 }
 
@@ -71,19 +73,21 @@ struct AccuracyTrial: Sendable {
     static let threadsOfRun = 1
 
     let target: any ExecutionTarget
+    private let mode: RunMode
     fileprivate let original: any LoadedNetwork
     fileprivate let samples: DataSet
     fileprivate let options: DataOptions
 
     fileprivate init(
-        target: any ExecutionTarget, original: any LoadedNetwork, samples: DataSet, options: DataOptions
+        target: any ExecutionTarget, mode: RunMode, original: any LoadedNetwork, samples: DataSet, options: DataOptions
     ) {
-        (self.target, self.original, self.samples, self.options) = (target, original, samples, options)
+        (self.target, self.mode, self.original) = (target, mode, original)
+        (self.samples, self.options) = (samples, options)
     }
 
     /// Runs both networks on the data.
     func compare(with restored: String, _ work: RunOptions) async throws -> AccuracyResult {
-        let network = try target.load(restored, weights: [:], threads: Self.threadsOfRun)
+        let network = try target.load(restored, weights: [:], mode: mode, threads: Self.threadsOfRun)
         let check = try AccuracyCheck(original, network, samples, output: options.output, batch: options.batch)
         let progress = ProgressLine("running", quiet: work.quiet, unit: ("samples", 1))
         defer { progress.clear() }

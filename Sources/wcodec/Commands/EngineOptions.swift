@@ -6,7 +6,8 @@ import Execution
 struct EngineOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "What runs the network.", valueName: ExecutionTargets.all.map { $0.name }.joined(separator: "|")))
+            "What runs the network; a run mode of it, as native/NCHW or onnxruntime/NCHW/F32, when it is not to choose itself.",
+            valueName: ExecutionTargets.all.map { $0.name }.joined(separator: "|")))
     var engine: String = ExecutionTargets.all[0].name
 
     @Option(
@@ -32,14 +33,22 @@ struct EngineOptions: ParsableArguments {
     var std: String?
 
     func validate() throws {
-        do { _ = try ExecutionTargets.named(engine) } catch { throw ValidationError("--engine: \(error)") }
+        do { _ = try mode() } catch { throw ValidationError("--engine: \(error)") }
         _ = try scaling()
+    }
+
+    /// How it runs layers: those of a packed file out of that, where it can and is not told otherwise.
+    ///
+    /// - Throws: `ExecutionError.unknownTarget`, `.unknownMode`.
+    func mode(weights: RunMode.Weights = .plain) throws(ExecutionError) -> RunMode {
+        try RunMode(parsing: engine, preferring: weights)
     }
 
     /// The engine, found on this machine.
     func target() async throws -> any ExecutionTarget {
         let libraries = [ONNXRuntime.name: onnxruntime, OpenVINO.name: openvino]
-        return try await ExecutionTargets.named(engine).init(library: libraries[engine] ?? nil)
+        let name = try mode().target
+        return try await ExecutionTargets.named(name).init(library: libraries[name] ?? nil)
     }
 
     /// How samples of pictures become floats.

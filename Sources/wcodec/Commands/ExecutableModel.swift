@@ -45,15 +45,15 @@ struct ExecutableModel {
     }
 
     /// Makes it ready to run.
-    func load(by target: any ExecutionTarget, threads: Int) throws -> any LoadedNetwork {
+    func load(by target: any ExecutionTarget, _ mode: RunMode, threads: Int) throws -> any LoadedNetwork {
         guard let source, let layerwise = target as? any LayerwiseTarget else {
-            return try target.load(path, weights: [:], threads: threads)
+            return try target.load(path, weights: [:], mode: mode, threads: threads)
         }
         return try layerwise.load(
             path,
             source: { name in
                 try source.tensor(name).flatMap { TensorValue(type: $0.dtype, shape: $0.shape, bytes: $0.bytes) }
-            }, threads: threads)
+            }, mode: mode, threads: threads)
     }
 
     /// Removes a restored model.

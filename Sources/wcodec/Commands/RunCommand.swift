@@ -68,10 +68,15 @@ struct RunCommand: AsyncParsableCommand {
             let sources = [model] + files.map(\.path)
             if let output { try checkWritable(output, force: force, inputs: sources) }
             let target = try await engine.target()
-            let model = try await ExecutableModel(
-                model, delta: delta, restoresLayers: !(target is any LayerwiseTarget), work)
+            let isPacked = try PackedModel.recognizes(model)
+            let mode = try engine.mode(weights: isPacked ? .packed : .plain)
+            guard isPacked || mode.weights == .plain else {
+                throw DataError.file(
+                    path: model, part: "model", expected: "a packed file for \(mode)", found: "another")
+            }
+            let model = try await ExecutableModel(model, delta: delta, restoresLayers: mode.weights == .plain, work)
             defer { model.remove() }
-            let network = try model.load(by: target, threads: work.threads)
+            let network = try model.load(by: target, mode, threads: work.threads)
             let values = try InputAssignment(files, of: self.model, to: network.inputs).values(
                 shapes: try inputSizes(shapes), scaling: try engine.scaling())
             let start = ContinuousClock.now

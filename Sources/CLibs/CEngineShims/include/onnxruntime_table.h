@@ -26,6 +26,9 @@ enum { wc_onnxruntime_log_fatal = 4 };
 /// Of `enum OrtAllocatorType` and `enum OrtMemType`: the plain allocator, and memory for what a network takes and gives.
 enum { wc_onnxruntime_device_allocator = 0, wc_onnxruntime_memory_default = 0 };
 
+/// Of `enum GraphOptimizationLevel`: the last adds to fused operators the layout of blocks of channels.
+enum { wc_onnxruntime_extended_optimizations = 2, wc_onnxruntime_all_optimizations = 99 };
+
 #define WC_STATUS OrtStatus *_Nullable
 #define WC_OUT(type) type *_Nullable *_Nonnull
 
@@ -36,6 +39,7 @@ enum { wc_onnxruntime_device_allocator = 0, wc_onnxruntime_memory_default = 0 };
     F(9, Run, WC_STATUS, (OrtSession *_Nonnull, const OrtRunOptions *_Nullable, const char *_Nullable const *_Nonnull, \
       const OrtValue *_Nullable const *_Nonnull, size_t, const char *_Nullable const *_Nonnull, size_t, WC_OUT(OrtValue))) \
     F(10, CreateSessionOptions, WC_STATUS, (WC_OUT(OrtSessionOptions))) \
+    F(23, SetSessionGraphOptimizationLevel, WC_STATUS, (OrtSessionOptions *_Nonnull, int)) \
     F(24, SetIntraOpNumThreads, WC_STATUS, (OrtSessionOptions *_Nonnull, int)) \
     F(25, SetInterOpNumThreads, WC_STATUS, (OrtSessionOptions *_Nonnull, int)) \
     F(30, SessionGetInputCount, WC_STATUS, (const OrtSession *_Nonnull, size_t *_Nonnull)) \
