@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Whether OpenBLAS is there, as on every machine that `scripts/install-packages` saw.
-private let hasOpenBLAS: Bool = {
+let hasOpenBLAS: Bool = {
     if let handle = dlopen("libopenblas.so.0", RTLD_LAZY) { return dlclose(handle) == 0 }
     return false
 }()

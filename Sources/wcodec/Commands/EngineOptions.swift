@@ -1,14 +1,15 @@
 import ArgumentParser
 import Evaluation
 import Execution
+import ModelGraph
 
 /// Options that say what runs a network, and how pictures become its input.
 struct EngineOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "What runs the network; a run mode of it, as native/NCHW or onnxruntime/NCHW/F32, when it is not to choose itself.",
+            "What runs the network, or a run mode of it as native/NHWC or native/NCHW/F32. (default: \(ExecutionTargets.all[0].name))",
             valueName: ExecutionTargets.all.map { $0.name }.joined(separator: "|")))
-    var engine: String = ExecutionTargets.all[0].name
+    var engine: String?
 
     @Option(
         help: ArgumentHelp(
@@ -41,14 +42,33 @@ struct EngineOptions: ParsableArguments {
     ///
     /// - Throws: `ExecutionError.unknownTarget`, `.unknownMode`.
     func mode(weights: RunMode.Weights = .plain) throws(ExecutionError) -> RunMode {
-        try RunMode(parsing: engine, preferring: weights)
+        try RunMode(parsing: engine ?? ExecutionTargets.all[0].name, preferring: weights)
     }
 
     /// The engine, found on this machine.
-    func target() async throws -> any ExecutionTarget {
+    func target() async throws -> any ExecutionTarget { try await target(try mode().target) }
+
+    /// The target of a name, found on this machine.
+    func target(_ name: String) async throws -> any ExecutionTarget {
         let libraries = [ONNXRuntime.name: onnxruntime, OpenVINO.name: openvino]
-        let name = try mode().target
         return try await ExecutionTargets.named(name).init(library: libraries[name] ?? nil)
+    }
+
+    /// The targets that run modes need, found on this machine, by name.
+    ///
+    /// - Parameter configuration: says which chains of layers the native target runs as one.
+    func targets(
+        of modes: some Collection<RunMode>, _ configuration: TargetConfiguration? = nil
+    ) async throws -> [String: any ExecutionTarget] {
+        var targets: [String: any ExecutionTarget] = [:]
+        for name in Set(modes.map(\.target)).sorted() { targets[name] = try await target(name) }
+        if let fused = configuration?.targets.first(where: { $0.name == NativeTarget.name }),
+            var native = targets[fused.name] as? NativeTarget
+        {
+            native.configuration.targets[0].fusions = fused.fusions
+            targets[fused.name] = native
+        }
+        return targets
     }
 
     /// How samples of pictures become floats.
