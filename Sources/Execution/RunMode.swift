@@ -31,6 +31,13 @@ public struct RunMode: Hashable, Sendable, CustomStringConvertible {
 
     public var description: String { [target, layout, type, weights.rawValue].joined(separator: "/") }
 
+    /// The shortest text with the layout that means this mode, as "native/NHWC".
+    public var shortText: String {
+        let parts = description.split(separator: "/")
+        let texts = (2...parts.count).map { parts.prefix($0).joined(separator: "/") }
+        return texts.first { (try? RunMode(parsing: $0)) == self } ?? description
+    }
+
     /// The mode that a text means: the first of the target's that begins with what it says.
     ///
     /// - Parameter weights: those that are preferred where the text does not say any.

@@ -99,7 +99,7 @@ struct PartitionTests {
         ]
     }
 
-    @Test(.enabled(if: hasOpenBLAS)) func dividedNetworksGiveWhatWholeOnesDo() async throws {
+    @Test(.enabled(if: Engines.hasOpenBLAS)) func dividedNetworksGiveWhatWholeOnesDo() async throws {
         let folder = try TemporaryFolder()
         let path = try folder.write(Self.model().bytes, "model.onnx")
         let means = RunPlan.Means(targets: ["native": try await NativeTarget(library: nil)], threads: 1)
@@ -114,7 +114,9 @@ struct PartitionTests {
         }
     }
 
-    @Test(.enabled(if: hasOpenBLAS && Engines.onnxruntime != nil)) func targetsHandValuesToEachOther() async throws {
+    @Test(.enabled(if: Engines.hasOpenBLAS && Engines.onnxruntime != nil)) func targetsHandValuesToEachOther()
+        async throws
+    {
         let folder = try TemporaryFolder()
         let path = try folder.write(Self.model().bytes, "model.onnx")
         let runtime = try await ONNXRuntime(library: Engines.onnxruntime)

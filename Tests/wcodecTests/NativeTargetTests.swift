@@ -5,18 +5,12 @@ import Testing
 
 /// The native target, through `wcodec run`.
 @Suite struct NativeTargetTests {
-    /// Whether OpenBLAS is there, as on every machine that `scripts/install-packages` saw.
-    static let isAvailable: Bool = {
-        if let handle = dlopen("libopenblas.so.0", RTLD_LAZY) { return dlclose(handle) == 0 }
-        return false
-    }()
-
     private static let script = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().appending(path: "operators/native.py").path
 
     @Test(
         "All operators that it claims agree with the tests of the onnx package",
-        .enabled(if: isAvailable && Python.has("onnx, numpy")))
+        .enabled(if: Engines.hasOpenBLAS && Python.has("onnx, numpy")))
     func operators() throws {
         let result = try Python.run(
             ["-W", "ignore", Self.script, "\(productsFolder)/wcodec"] + NativeTarget.operators)

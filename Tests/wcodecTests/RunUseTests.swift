@@ -67,7 +67,7 @@ import WeightArchive
 
     @Test(
         "packed models run layer by layer as restored ones do",
-        .enabled(if: NativeTargetTests.isAvailable),
+        .enabled(if: Engines.hasOpenBLAS),
         arguments: ["", "--as video", "--as audio --bits 12", "--quantizer trellis --bits 4", "--lossless"])
     func layersAreRestoredWhenTheyRun(options: String) async throws {
         let folder = try await folder()

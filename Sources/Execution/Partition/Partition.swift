@@ -54,7 +54,6 @@ public struct Partition: Sendable {
             ready[mode] = nil
             groups.append((mode, layers.sorted()))
         }
-        let weights = Set(graph.weights.map(\.value))
         // The last group that takes each value, after all for what the network gives.
         var last: [String: Int] = [:]
         for (number, group) in groups.enumerated() {
@@ -62,13 +61,26 @@ public struct Partition: Sendable {
         }
         for name in graph.outputs { last[name] = groups.count }
         segments = groups.enumerated().map { number, group in
-            let given = group.layers.flatMap { graph.layers[$0].outputs }.filter { !$0.isEmpty }
-            let own = Set(given)
-            var seen: Set<String> = []
-            let taken = group.layers.flatMap { reads[$0] }.filter { !own.contains($0) && seen.insert($0).inserted }
+            let given = group.layers.flatMap { graph.layers[$0].outputs }
             return Segment(
-                mode: group.mode, layers: group.layers, inputs: taken.filter { !weights.contains($0) },
-                outputs: given.filter { (last[$0] ?? number) > number }, weights: Set(taken.filter(weights.contains)))
+                graph, layers: group.layers, outputs: given.filter { (last[$0] ?? number) > number }, mode: group.mode)
         }
+    }
+}
+
+extension Partition.Segment {
+    /// - Parameters:
+    ///   - layers: places of its layers among those of the graph, in order.
+    ///   - outputs: values to give, each the output of one of these layers.
+    init(_ graph: Graph, layers: [Int], outputs: [String], mode: RunMode) {
+        let weights = Set(graph.weights.map(\.value))
+        let own = Set(layers.flatMap { graph.layers[$0].outputs })
+        var seen: Set<String> = []
+        let taken = layers.flatMap { graph.layers[$0].reads }.filter { !own.contains($0) && seen.insert($0).inserted }
+        self.mode = mode
+        self.layers = layers
+        self.inputs = taken.filter { !weights.contains($0) }
+        self.outputs = outputs
+        self.weights = Set(taken.filter(weights.contains))
     }
 }

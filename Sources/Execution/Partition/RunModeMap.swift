@@ -60,6 +60,20 @@ public struct RunModeMap: Hashable, Sendable {
         }
     }
 
+    /// What takes the place of the end of a model file for it to hold this map.
+    ///
+    /// - Parameter path: an ONNX model, in which the bytes of weights count for nothing.
+    /// - Returns: bytes to take away at its end, and those to put there.
+    /// - Throws: `ExecutionError.model` for a model that holds a map elsewhere.
+    public func ending(of path: String) throws(ExecutionError) -> (removed: Int, added: [UInt8]) {
+        do throws(ModelFileError) {
+            let length = try ONNXMetadata.lengthAtEnd(of: Self.key, in: try MappedFile(path))
+            return (length, ONNXMetadata.field(text, for: Self.key))
+        } catch {
+            throw .model(path: path, engine: "writing its run modes", reason: error.description)
+        }
+    }
+
     /// The map as JSON: modes, and for each layer which of them it has.
     public var text: String {
         let known = Set(modes.values.map(\.description)).sorted()

@@ -41,6 +41,26 @@ package enum ONNXMetadata {
         try writeModel(pieces, of: file, to: path)
     }
 
+    /// Bytes at the end of a model that hold the text of a key; 0 when it has none.
+    ///
+    /// - Throws: ``ModelFileError`` where the text is not at the end.
+    package static func lengthAtEnd(of key: String, in file: MappedFile) throws(ModelFileError) -> Int {
+        try file.withAllBytes { (bytes) throws(ModelFileError) in
+            var length = 0
+            var fields = ProtobufFields(bytes, 0..<bytes.count, path: file.path)
+            while let field = try fields.next() {
+                if let entry = try entry(field, bytes, path: file.path), entry.key == key {
+                    length += field.range.count
+                } else if length > 0 {
+                    throw .malformed(
+                        path: file.path, part: "metadata", expected: "\(key) at the end", found: "other fields after it"
+                    )
+                }
+            }
+            return length
+        }
+    }
+
     /// The field that holds a text, which makes a model with that text of one without when it follows.
     package static func field(_ value: String, for key: String) -> [UInt8] {
         var entry = ONNXStringStringEntryProto()

@@ -61,7 +61,8 @@ struct DataOptions: ParsableArguments {
         let target = try await engine.target()
         let network = try target.load(
             model.path, weights: [:], mode: engine.mode(), threads: AccuracyTrial.threadsOfRun)
-        let samples = try DataSet.open(data, labels: labels, for: network.inputs, scaling: try engine.scaling())
+        let samples = try DataSet.open(
+            data, labels: labels, for: network.inputs, scaling: try engine.pictures.scaling())
         return AccuracyTrial(
             target: target, mode: try engine.mode(), original: network, samples: samples, options: self)
     }

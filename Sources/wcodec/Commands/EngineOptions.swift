@@ -11,6 +11,27 @@ struct EngineOptions: ParsableArguments {
             valueName: ExecutionTargets.all.map { $0.name }.joined(separator: "|")))
     var engine: String?
 
+    @OptionGroup var libraries: EngineLibraries
+
+    @OptionGroup var pictures: PictureOptions
+
+    func validate() throws {
+        do { _ = try mode() } catch { throw ValidationError("--engine: \(error)") }
+    }
+
+    /// How it runs layers: those of a packed file out of that, where it can and is not told otherwise.
+    ///
+    /// - Throws: `ExecutionError.unknownTarget`, `.unknownMode`.
+    func mode(weights: RunMode.Weights = .plain) throws(ExecutionError) -> RunMode {
+        try RunMode(parsing: engine ?? ExecutionTargets.all[0].name, preferring: weights)
+    }
+
+    /// The engine, found on this machine.
+    func target() async throws -> any ExecutionTarget { try await libraries.target(try mode().target) }
+}
+
+/// Options that say where engines are.
+struct EngineLibraries: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "ONNX Runtime's library, or the folder it lies in. (default: what WCODEC_ONNXRUNTIME names, the system's, or that of "
@@ -23,33 +44,10 @@ struct EngineOptions: ParsableArguments {
             valueName: "path"), completion: .file())
     var openvino: String?
 
-    @Option(
-        help: ArgumentHelp(
-            "What is taken from the samples of a picture, 0 to 1: one value, or one for each channel. (default: 0)",
-            valueName: "m[,m,m]"))
-    var mean: String?
-
-    @Option(
-        help: ArgumentHelp("What they are divided by then. (default: 1)", valueName: "d[,d,d]"))
-    var std: String?
-
-    func validate() throws {
-        do { _ = try mode() } catch { throw ValidationError("--engine: \(error)") }
-        _ = try scaling()
-    }
-
-    /// How it runs layers: those of a packed file out of that, where it can and is not told otherwise.
-    ///
-    /// - Throws: `ExecutionError.unknownTarget`, `.unknownMode`.
-    func mode(weights: RunMode.Weights = .plain) throws(ExecutionError) -> RunMode {
-        try RunMode(parsing: engine ?? ExecutionTargets.all[0].name, preferring: weights)
-    }
-
-    /// The engine, found on this machine.
-    func target() async throws -> any ExecutionTarget { try await target(try mode().target) }
-
     /// The target of a name, found on this machine.
-    func target(_ name: String) async throws -> any ExecutionTarget {
+    ///
+    /// - Throws: `ExecutionError.missing`, `.unknownTarget`.
+    func target(_ name: String) async throws(ExecutionError) -> any ExecutionTarget {
         let libraries = [ONNXRuntime.name: onnxruntime, OpenVINO.name: openvino]
         return try await ExecutionTargets.named(name).init(library: libraries[name] ?? nil)
     }
@@ -70,6 +68,21 @@ struct EngineOptions: ParsableArguments {
         }
         return targets
     }
+}
+
+/// Options that say how pictures become inputs.
+struct PictureOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "What is taken from the samples of a picture, 0 to 1: one value, or one for each channel. (default: 0)",
+            valueName: "m[,m,m]"))
+    var mean: String?
+
+    @Option(
+        help: ArgumentHelp("What they are divided by then. (default: 1)", valueName: "d[,d,d]"))
+    var std: String?
+
+    func validate() throws { _ = try scaling() }
 
     /// How samples of pictures become floats.
     func scaling() throws -> PictureScaling {

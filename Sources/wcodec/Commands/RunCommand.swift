@@ -84,11 +84,11 @@ struct RunCommand: AsyncParsableCommand {
             var model = try ExecutableModel(model, delta: delta)
             defer { model.remove() }
             let plan = try plan(of: model, configuration)
-            let found = try await engine.targets(of: plan.modes, configuration)
+            let found = try await engine.libraries.targets(of: plan.modes, configuration)
             try await model.prepare(for: plan, work)
             let network = try plan.load(model.path, by: model.means(found, threads: work.threads))
             let values = try InputAssignment(files, of: self.model, to: network.inputs).values(
-                shapes: try inputSizes(shapes), scaling: try engine.scaling())
+                shapes: try inputSizes(shapes), scaling: try engine.pictures.scaling())
             let start = ContinuousClock.now
             let results = try network.run(values)
             let time = ContinuousClock.now - start
