@@ -81,6 +81,11 @@ import WeightArchive
             #expect(result.status == 0, "\(command): \(result.error)")
         }
         #expect(try fileBytes(folder["packed.npy"]) == fileBytes(folder["restored.npy"]))
+        // So they are judged too.
+        let verify = "verify classifier.onnx p.wcz --data data.npz --json --engine native/NCHW/F32"
+        let plain = try await run("\(verify)/plain", in: folder)
+        let packed = try await run("\(verify)/packed", in: folder)
+        #expect(plain.status == 0 && packed.output == plain.output, "\(packed.error)")
         // Nothing is run with weights that are not those that were packed.
         var bytes = try fileBytes(folder["p.wcz"])
         bytes[bytes.count / 2] ^= 1

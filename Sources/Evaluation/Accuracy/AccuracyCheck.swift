@@ -45,12 +45,12 @@ public struct AccuracyCheck: Sendable {
     ///
     /// - Parameters:
     ///   - metric: what is measured; chosen by the labels when left out, and nothing without labels.
-    ///   - blank: the class that stands for nothing in sequences.
+    ///   - blanks: the classes that stand for nothing in sequences.
     ///   - threads: batches that are run at the same time; the result does not depend on it.
     ///   - progress: receives the number of samples done.
     /// - Throws: `DataError`, `ExecutionError`, `ArchiveError.cancelled`.
     public func run(
-        _ metric: AccuracyMetric?, blank: Int, threads: Int, progress: ProgressHandler = { _ in }
+        _ metric: AccuracyMetric?, blanks: Set<Int>, threads: Int, progress: ProgressHandler = { _ in }
     ) async throws -> AccuracyResult {
         if let metric, !data.hasLabels, !metric.worksWithoutLabels {
             throw DataError.option("--metric \(metric.rawValue)", expected: "labels", found: "none in \(data.path)")
@@ -59,7 +59,7 @@ public struct AccuracyCheck: Sendable {
         let label = try data.sample(0).label
         let chosen = metric ?? label.map { Self.metric(for: $0, first) }
         let judge = SampleJudge(
-            metric: chosen, reading: try OutputReading(chosen, label: label, first), blank: blank, path: data.path)
+            metric: chosen, reading: try OutputReading(chosen, label: label, first), blanks: blanks, path: data.path)
         var tallies = [SampleJudge.Tallies?](repeating: nil, count: data.count)
         let starts = Array(stride(from: 0, to: data.count, by: size))
         progress(Progress(done: 0, total: data.count))

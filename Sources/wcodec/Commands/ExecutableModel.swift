@@ -60,11 +60,12 @@ struct ExecutableModel {
     /// - Parameter targets: by name.
     func means(_ targets: [String: any ExecutionTarget], threads: Int) -> RunPlan.Means {
         guard let source = packed?.source else { return RunPlan.Means(targets: targets, threads: threads) }
-        return RunPlan.Means(
-            targets: targets,
-            source: { name in
-                try source.tensor(name).flatMap { TensorValue(type: $0.dtype, shape: $0.shape, bytes: $0.bytes) }
-            }, threads: threads)
+        return RunPlan.Means(targets: targets, source: Self.weightSource(source), threads: threads)
+    }
+
+    /// Layers of a packed file as a target asks for them.
+    static func weightSource(_ source: LayerSource) -> WeightSource {
+        { name in try source.tensor(name).flatMap { TensorValue(type: $0.dtype, shape: $0.shape, bytes: $0.bytes) } }
     }
 
     /// Removes what was restored.
