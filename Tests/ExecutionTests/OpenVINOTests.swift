@@ -21,6 +21,14 @@ import Testing
         #expect(one["vectors"] == .floats([1, 2], [6, 8]))
     }
 
+    @Test func scalarsAndInputsThatCountForNothingAreTaken() async throws {
+        let network = try await load("scalar")
+        #expect(network.inputs.map(\.name) == ["x", "unused"])
+        let results = try network.run(["x": .floats([2], [3, 4]), "unused": .floats([1], [0])])
+        #expect(results["sum"] == .floats([], [7]))
+        #expect(throws: ExecutionError.self) { try network.run(["x": .floats([2], [3, 4])]) }
+    }
+
     @Test func weightsTakeThePlaceOfTheModelsByName() async throws {
         let input = ["x": TensorValue.floats([1, 4], [1, 0, 0, 1])]
         let changed = try await load("linear", weights: ["b": .floats([3], [0, 0, 1])])

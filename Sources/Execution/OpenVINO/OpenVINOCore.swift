@@ -78,14 +78,17 @@ final class OpenVINOCore: @unchecked Sendable {
     func value(of tensor: OpaquePointer, named name: String) throws(OpenVINOFailure) -> TensorValue {
         var number: UInt32 = 0
         try check(functions.ov_tensor_get_element_type(tensor, &number))
+        var count = 0
+        try check(functions.ov_tensor_get_byte_size(tensor, &count))
         var sizes = ov_shape_t()
-        try check(functions.ov_tensor_get_shape(tensor, &sizes))
-        defer { _ = functions.ov_shape_free(&sizes) }
+        let status = functions.ov_tensor_get_shape(tensor, &sizes)
+        // The C library makes no shape without dimensions, which a scalar has.
+        let isScalar = status == Self.invalidParameter && (Self.types[number]?.bitWidth).map { $0 == 8 * count } == true
+        if !isScalar { try check(status) }
+        defer { if !isScalar { _ = functions.ov_shape_free(&sizes) } }
         let shape = UnsafeBufferPointer(start: sizes.dims, count: sizes.dims == nil ? 0 : Int(sizes.rank)).map {
             Int($0)
         }
-        var count = 0
-        try check(functions.ov_tensor_get_byte_size(tensor, &count))
         var data: UnsafeMutableRawPointer?
         try check(functions.ov_tensor_data(tensor, &data))
         let bytes = [UInt8](UnsafeRawBufferPointer(start: data, count: data == nil ? 0 : count))
@@ -94,6 +97,9 @@ final class OpenVINOCore: @unchecked Sendable {
         }
         return value
     }
+
+    /// `INVALID_C_PARAM` of ov_common.h.
+    private static let invalidParameter: Int32 = -14
 
     /// `ov_element_type_e` of ov_common.h, since 2025.
     static let types: [UInt32: DType] = [

@@ -11,6 +11,8 @@ final class OpenVINONetwork: LoadedNetwork, @unchecked Sendable {
     private let path: String
     private let core: OpenVINOCore
     private let compiled: OpaquePointer
+    /// Names of the inputs that OpenVINO left in the network, in its order; it drops those that nothing depends on.
+    private let taken: [String]
     private let idle = Mutex<[Request]>([])
 
     /// A request, which memory is kept with.
@@ -51,8 +53,13 @@ final class OpenVINONetwork: LoadedNetwork, @unchecked Sendable {
         }
         do throws(OpenVINOFailure) {
             let graph = (try? Network.open(path, kinds: { _, _ in nil }))?.graph
-            inputs = try ports(functions.ov_compiled_model_inputs_size, functions.ov_compiled_model_input_by_index)
+            let left = try ports(functions.ov_compiled_model_inputs_size, functions.ov_compiled_model_input_by_index)
                 .named(graph?.inputs)
+            taken = left.map(\.name)
+            inputs = (graph?.inputs ?? taken).compactMap { name in
+                left.first { $0.name == name }
+                    ?? graph?.values[name].map { NetworkPort(name: name, type: $0.type, shape: $0.shape) }
+            }
             outputs = try ports(functions.ov_compiled_model_outputs_size, functions.ov_compiled_model_output_by_index)
                 .named(graph?.outputs)
         } catch {
@@ -91,8 +98,8 @@ final class OpenVINONetwork: LoadedNetwork, @unchecked Sendable {
         _ values: [String: TensorValue], _ request: OpaquePointer
     ) throws(OpenVINOFailure) -> [String: TensorValue] {
         let functions = core.functions
-        for (index, port) in inputs.enumerated() {
-            guard let value = values[port.name] else { continue }
+        for (index, name) in taken.enumerated() {
+            guard let value = values[name] else { continue }
             let tensor = try core.tensor(value)
             defer { functions.ov_tensor_free(tensor) }
             try core.check(functions.ov_infer_request_set_input_tensor_by_index(request, index, tensor))

@@ -75,6 +75,17 @@ def classifier():
     )
 
 
+def scalar():
+    """The sum of two numbers as a scalar, and an input that counts for nothing."""
+    save(
+        "scalar",
+        [helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0)],
+        [value("x", FLOAT, [2]), value("unused", FLOAT, [1])],
+        [value("sum", FLOAT, [])],
+        {},
+    )
+
+
 def convolutions():
     """Two convolutions, the first with an activation, the mean of each channel, and a matrix large enough to be packed."""
     random = np.random.RandomState(1)
@@ -100,6 +111,7 @@ def convolutions():
 
 if __name__ == "__main__":
     convolutions()
+    scalar()
     linear()
     lookup()
     picture()
