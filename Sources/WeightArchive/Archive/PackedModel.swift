@@ -161,12 +161,27 @@ public struct PackedModel: Sendable {
                 try withStream(layer.firstStream) { stream in
                     try layer.planes[0].withSamples(of: stream) { try exact.forEachPiece(ofRun: $0, body) }
                 }
+            } else if let trellis = codebook as? TrellisCodebook, layer.planes.allSatisfy(\.isOneFrame) {
+                // Nor need planes leave the memory that they were decoded to.
+                try withViews(of: layer) { try trellis.forEachPiece($0, layer.geometry, dtype, body) }
             } else {
                 try codebook.forEachPiece(layer.decode { try stream($0) }, layer.geometry, dtype, body)
             }
         } catch let error as MapperError {
             throw ArchiveError.layer(tensor: layer.name, reason: "\(path): \(error)")
         }
+    }
+
+    /// Calls `body` with the planes of a layer, of one frame each, where they were decoded.
+    private func withViews(of layer: PlanedLayer, _ body: ([PlaneView]) throws -> Void) throws {
+        func next(_ views: [PlaneView]) throws {
+            guard views.count < layer.planes.count else { return try body(views) }
+            let plane = layer.planes[views.count]
+            try withStream(layer.firstStream + views.count) { stream in
+                try plane.withSamples(of: stream) { try next(views + [PlaneView(bits: plane.bits, $0)]) }
+            }
+        }
+        try next([])
     }
 
     /// Calls `body` with the bytes of a tensor whose bins were decoded, in memory order, piece by piece.
