@@ -169,7 +169,7 @@ extension WeightOrder {
     /// Weights of a channel where channels follow each other in memory, the last perhaps with fewer; else `nil`.
     var channelsInMemory: Int? { !isByPlaces && outer <= 1 ? channels.inner : nil }
 
-    /// Finds the weights of channels that follow each other in memory, channel by channel.
+    /// Finds the weights of channels, one channel after the other.
     struct Gathering {
         private let length, count: Int
         /// Where each channel begins in the order; where both are sorted, its class.
@@ -180,13 +180,15 @@ extension WeightOrder {
         /// Where the next weights of each sum of classes are.
         private var next: [Int]
 
-        /// - Parameter order: one whose channels follow each other in memory.
+        /// - Parameter order: one that is not place by place.
         init(_ order: WeightOrder) {
-            precondition(order.channelsInMemory != nil)
-            (length, count) = (order.channels.inner, order.count)
+            let length = max(order.outer, 1) * order.channels.inner
+            // Only where channels follow each other in memory the last may be shorter.
+            precondition(!order.isByPlaces && (order.outer <= 1 || order.count == length * order.channels.count))
+            (self.length, count) = (length, order.count)
             guard !order.columnClasses.isEmpty else {
                 var starts = [Int](repeating: 0, count: order.channels.count)
-                for (place, channel) in order.sequence.enumerated() { starts[channel] = place * order.channels.inner }
+                for (place, channel) in order.sequence.enumerated() { starts[channel] = place * length }
                 self.starts = starts
                 (places, columns, next) = ([], [], [])
                 return

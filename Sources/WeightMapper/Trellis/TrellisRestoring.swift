@@ -89,7 +89,7 @@ extension TrellisCodebook {
             if prediction != nil {
                 scatterPlaces(UnsafeBufferPointer(all), order, into: weights)
             } else {
-                scatter(UnsafeBufferPointer(all), order, into: weights)
+                try scatterChannels(UnsafeBufferPointer(all), order, memory, into: weights)
             }
             return try body(UnsafeBufferPointer(weights))
         }
@@ -199,24 +199,37 @@ extension TrellisCodebook {
         }
     }
 
-    /// Puts points of the grid in their weights' places.
-    private func scatter<Point: GridPoint, Scalar: WeightScalar>(
-        _ points: UnsafeBufferPointer<Point>, _ order: WeightOrder, into weights: UnsafeMutableBufferPointer<Scalar>
-    ) {
-        let step = step
-        if centers.axis == nil {
-            order.forEachRun { first, length in
-                for i in 0..<length {
-                    weights[first.offset &+ i] = Point.weight(
-                        Int32(truncatingIfNeeded: points[first.number &+ i]), step)
+    /// Puts points that follow each other channel by channel in their weights' places.
+    private func scatterChannels<Point: GridPoint, Scalar: WeightScalar>(
+        _ points: UnsafeBufferPointer<Point>, _ order: WeightOrder, _ memory: ScratchMemory,
+        into weights: UnsafeMutableBufferPointer<Scalar>
+    ) throws {
+        /// Channels that are put at once: neighbors in memory, in a line of the cache.
+        let most = 16
+        let (count, inner) = (order.channels.count, order.channels.inner)
+        let length = points.count / count
+        let bytes = try memory.allocate(most * length * MemoryLayout<Scalar>.size)
+        defer { memory.release(bytes) }
+        let rows = bytes.bindMemory(to: Scalar.self)
+        var gathering = WeightOrder.Gathering(order)
+        for first in stride(from: 0, to: count, by: most) {
+            let channels = min(most, count - first)
+            _ = gather(points, first..<first + channels, &gathering, into: rows)
+            guard inner > 1 else {
+                for place in 0..<length {
+                    let target = place &* count &+ first
+                    for channel in 0..<channels {
+                        weights[target &+ channel] = rows[channel &* length &+ place]
+                    }
                 }
+                continue
             }
-        } else {
-            order.forEachRun { first, length in
-                for i in 0..<length {
-                    let center = centers.value(channel: first.channel, column: first.column &+ i)
-                    weights[first.offset &+ i] = Point.weight(
-                        Int32(truncatingIfNeeded: points[first.number &+ i]) &+ 2 &* center, step)
+            for block in 0..<length / inner {
+                var target = (block &* count &+ first) &* inner
+                for channel in 0..<channels {
+                    let source = channel &* length &+ block &* inner
+                    for i in 0..<inner { weights[target &+ i] = rows[source &+ i] }
+                    target &+= inner
                 }
             }
         }
