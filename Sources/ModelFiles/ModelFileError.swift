@@ -36,6 +36,8 @@ package func quoted(_ name: String) -> String { "\"\(shown(name, limit: 120))\""
 
 /// Text out of a file as one line of a message: control characters escaped, long text cut.
 package func shown(_ text: String, limit: Int = 300) -> String {
+    // As most are.
+    if text.utf8.count <= limit, text.utf8.allSatisfy({ (0x20...0x7e).contains($0) }) { return text }
     var line = ""
     for scalar in text.unicodeScalars.prefix(limit) {
         switch scalar.properties.generalCategory {

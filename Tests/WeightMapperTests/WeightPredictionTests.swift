@@ -70,7 +70,6 @@ import Testing
         let (plain, predicted) = (try layer(predicts: false), try layer(predicts: true))
         #expect(plain.2.prediction == nil)
         let prediction = try #require(predicted.2.prediction)
-        #expect(!predicted.2.keepsMemoryOrder(geometry))
         #expect(prediction.lag == lag && prediction.channelCount == geometry.channels.count)
         // At the same error: half a bit halves it.
         let bits = predicted.bits + 0.5 * log2(predicted.noise / plain.noise)

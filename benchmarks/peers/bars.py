@@ -83,17 +83,13 @@ def comparisons(results, program, peer):
     return found
 
 
-def decode_ratio(mine, theirs, start):
-    """How many times faster wcodec decodes than a peer at the nearest rates, least of all points.
-
-    What wcodec's process takes to start is left out, since the peer's time has no such part.
-    """
+def decode_ratios(mine, theirs):
+    """How many times faster wcodec decodes than a peer at the nearest rate, point by point."""
     ratios = []
     for result in mine:
         other = min(theirs, key=lambda their: abs(measure.rate(their) - measure.rate(result)))
-        seconds = max(result["decode_seconds"] - start, 1e-3)
-        ratios.append(other["decode_seconds"] / other["weights"] / (seconds / result["weights"]))
-    return min(ratios)
+        ratios.append(decode_rate(result) / decode_rate(other))
+    return ratios
 
 
 def of_gaussian(results):
@@ -121,10 +117,13 @@ def of_speed(results):
     ratios = {}
     for source in results.sources():
         mine, theirs = results.curve(source, FULL), results.curve(source, "nncodec")
-        if mine and theirs:
-            ratios[source] = decode_ratio(mine, theirs, results.start)
+        if mine and theirs and all("checked" in result for result in mine):
+            ratios[source] = min(decode_ratios(mine, theirs))
     if ratios:
         slowest = min(ratios, key=ratios.get)
+        fast = sum(ratio >= DECODE_RATIO for ratio in ratios.values())
+        what = f"models and noise decoded {DECODE_RATIO} times as fast as NNCodec at every point"
+        yield Bar(what, f"{fast} of {len(ratios)}", "all", fast == len(ratios))
         yield at_least(f"decoding, times NNCodec's speed; slowest on {slowest}", ratios[slowest], DECODE_RATIO)
     for depth, (program, setting, bar) in DECODE.items():
         points = results.curve(sources.GAUSSIAN, program)

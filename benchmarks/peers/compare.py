@@ -94,13 +94,12 @@ def main():
             rows += lossy(measurements, source, paths["f32"], programs)
         for path in paths.values():
             rows += lossless(measurements, path, programs)
-    results = Results(rows, ours.starting())
+    results = Results(rows)
     text = tables.document(results, versions())
     record = {
         "wcodec": version,
         "processor": table.processor(),
         "packages": versions(),
-        "wcodec_start_seconds": results.start,
         "results": rows,
     }
     if not chosen.sources and not chosen.programs:

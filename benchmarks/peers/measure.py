@@ -83,7 +83,7 @@ class Measurements:
 
     def of_ours(self, name, variant, path, point):
         """What wcodec does with a file when it is asked for so many bits."""
-        key = [variant.options, variant.target, self.hash(pathlib.Path(wcodec.PROGRAM))]
+        key = ["check", variant.options, variant.target, self.hash(pathlib.Path(wcodec.PROGRAM))]
         return self.kept(path, name, key, point, lambda: ours.measure(variant, path, point))
 
     def near(self, name, path, bits, deviation):

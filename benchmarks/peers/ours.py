@@ -1,6 +1,8 @@
-"""wcodec beside its peers: whole commands, each a process of its own, reading and writing files."""
+"""wcodec beside its peers: packing as whole commands, each a process of its own; decoding as `unpack --check` measures it."""
 
 import collections
+import json
+import math
 import os
 import pathlib
 import subprocess
@@ -61,44 +63,58 @@ def alone():
 
 
 def run(*arguments):
-    """Processor time in seconds and peak memory in bytes of one wcodec command."""
+    """Standard output, processor time in seconds and peak memory in bytes of one wcodec command."""
     command = [wcodec.PROGRAM, *map(str, arguments)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=alone)
+    # What is wrong fits a pipe: one line.
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=alone)
+    output = process.stdout.read().decode()
     message = process.stderr.read().decode()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         sys.exit(f"{' '.join(command)}: exit status {process.returncode}\n{message.strip()}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+    return output, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
 def best(*arguments):
     """Least processor time in seconds of some runs of one command, and its memory in bytes."""
-    results = [run(*arguments)]
+    results = [run(*arguments)[1:]]
     while not worker.is_enough([seconds for seconds, _ in results]):
-        results.append(run(*arguments))
+        results.append(run(*arguments)[1:])
     return min(results)
 
 
-def starting():
-    """Processor time in seconds that the program takes to start and to do nothing."""
-    return best("--version")[0]
+def decoding(packed):
+    """Least processor time in seconds of some runs that open and decode a packed file and check every hash.
+
+    All in one process, and nothing is written: as the peers are measured.
+    """
+
+    def seconds(runs):
+        output = run("unpack", packed, "--check", "--threads", 1, "--runs", runs, "--json")[0]
+        return [one["processorSeconds"] for one in json.loads(output)["runs"]]
+
+    times = seconds(1)
+    if not worker.is_enough(times):
+        times = seconds(min(max(math.ceil(worker.ENOUGH / times[0]), worker.RUNS), worker.MOST))
+    return min(times)
 
 
 def measure(variant, path, point):
-    """Packs and unpacks a file, and compares."""
+    """Packs and unpacks a file, and compares; `checked` says that decoding is measured by `decoding`."""
     arrays = tensors.read(path)
     target = [variant.target, point] if variant.target else []
     with tempfile.TemporaryDirectory(prefix="wcodec-rate-") as folder:
         packed, restored = pathlib.Path(folder) / "packed.wcz", pathlib.Path(folder) / "restored.safetensors"
         encoding, encoder_memory = best("pack", path, "-o", packed, *variant.options, *target, *QUIETLY)
-        decoding, decoder_memory = best("unpack", packed, "-o", restored, *QUIETLY)
+        _, _, decoder_memory = run("unpack", packed, "-o", restored, *QUIETLY)
         result = {
             "weights": sum(array.size for array in arrays.values()),
             "original": path.stat().st_size,
             "bytes": packed.stat().st_size,
             "encode_seconds": encoding,
-            "decode_seconds": decoding,
+            "decode_seconds": decoding(packed),
+            "checked": True,
             "encode_memory": encoder_memory,
             "decode_memory": decoder_memory,
         }

@@ -4,11 +4,10 @@ import measure
 
 
 class Results:
-    """Rows as `Measurements` gives them; `start` is what wcodec takes to start, in seconds of processor time."""
+    """Rows as `Measurements` gives them."""
 
-    def __init__(self, rows, start):
+    def __init__(self, rows):
         self.rows = rows
-        self.start = start
 
     def programs(self):
         return list(dict.fromkeys(row["program"] for row in self.rows))

@@ -8,6 +8,11 @@ import table
 PEERS = ("nncodec", "nncodec, lambda")  # that wcodec is compared with at the same error
 
 
+def of_command(row):
+    """Marks speeds of decoding that were measured as those of a command that writes files."""
+    return "" if "checked" in row or row["program"] not in (*ours.LOSSY, *ours.LOSSLESS) else "*"
+
+
 def of_bars(results):
     words = {True: "met", False: "**missed**", None: "not measured"}
     rows = [[bar.what, bar.measured, bar.bar, words[bar.met]] for bar in bars.all_bars(results)]
@@ -28,7 +33,7 @@ def of_points(results, source):
                     f"{ratio:.2f}",
                     f"{bars.above_bound(row):+.3f}",
                     f"{bars.encode_rate(row):.2f}",
-                    f"{bars.decode_rate(row):.1f}",
+                    f"{bars.decode_rate(row):.1f}{of_command(row)}",
                     f"{row['encode_memory'] / 1e6:.0f}",
                     f"{row['decode_memory'] / 1e6:.0f}",
                     "kept" if row["kept"] else "",
@@ -51,8 +56,9 @@ def of_differences(results, program):
             cells += [f"{comparison.mean:+.3f}", f"{comparison.largest:+.3f}"]
         if len(cells) == 2 * len(PEERS):
             span = f"{measure.rate(mine[0]):.2f} to {measure.rate(mine[-1]):.2f}"
-            ratio = bars.decode_ratio(mine, results.curve(source, PEERS[0]), results.start)
-            rows.append([source, f"{mine[0]['weights'] / 1e6:.1f}", span, *cells, f"{ratio:.1f}"])
+            ratios = bars.decode_ratios(mine, results.curve(source, PEERS[0]))
+            times = f"{min(ratios):.1f} to {max(ratios):.1f}{of_command(mine[0])}"
+            rows.append([source, f"{mine[0]['weights'] / 1e6:.1f}", span, *cells, times])
     header = ["source", "million weights", "bits a weight"]
     for peer in PEERS:
         header += [f"against {peer}: mean", "largest"]
@@ -75,7 +81,7 @@ def of_lossless(results, kind):
                 continue
             size.append(f"{bars.percent(row):.2f}")
             seconds = (row["encode_seconds"], row["decode_seconds"])
-            speed.append(" / ".join(f"{row['original'] / part / 1e9:.3f}" for part in seconds))
+            speed.append(" / ".join(f"{row['original'] / part / 1e9:.3f}" for part in seconds) + of_command(row))
         sizes.append([*size, smallest])
         speeds.append(speed)
     return (
@@ -98,10 +104,11 @@ Relative L2 is norm(error) / norm(W) of all weights of the file, SNR the same in
 of any coder for Gaussian noise of one variance. Models are not that: they can lie below.
 
 Speeds are of the processor time of one thread, user and system: the least of 3 to 25 runs, or of one if it takes more
-than 5 s. wcodec is measured as a whole process that reads and writes files and checks hashes, the others by the calls
-of their libraries alone, which favors them. Memory is the peak of the whole process, Python's included. A wcodec that is
-asked for a number of bits packs once to four times until it meets it. The committed run shared its machine with other work,
-which lowers speeds.
+than 5 s. Decoding is measured alike: wcodec's by `unpack --check`, which in one process opens the packed file, restores every
+tensor in memory and checks every hash, the others by the calls of their libraries, from memory to memory. Packing is measured
+as a whole process that reads and writes files, which favors the others. Memory is the peak of the whole process, Python's
+included. A wcodec that is asked for a number of bits packs once to four times until it meets it. The committed run shared its
+machine with other work, which lowers speeds.
 
 `nncodec` is NNCodec as its own interface offers it, with dependent quantization. `nncodec, lambda` also weighs the bits
 in its trellis (lambda_scale 0.5), which takes fewer of them; only the function below that interface offers it.
@@ -112,7 +119,7 @@ AGAINST = """\
 ## {program}: bits a weight against NNCodec's at the same error
 
 Over wcodec's points, NNCodec's curve being interpolated linearly in the SNR; negative is smaller. Decoding is compared
-at the nearest rates, at the slowest of the points, without the {start:.0f} ms that wcodec takes to start.
+at the nearest rates, from the slowest of the points to the fastest.
 """
 
 
@@ -121,13 +128,15 @@ def document(results, versions):
     parts = [INTRODUCTION, "## Bars\n\n" + of_bars(results)]
     parts.append("![SNR against bits for each weight](rate.png)\n\n![Bits above R(D) against SNR](rate-excess.png)\n")
     for program in (name for name in ours.LOSSY if name in results.programs()):
-        text = AGAINST.format(program=program, start=results.start * 1e3)
+        text = AGAINST.format(program=program)
         parts.append(text + "\n" + of_differences(results, program))
     for kind, name in (("bf16", "bfloat16"), ("f32", "float32")):
         if results.lossless_sources(kind):
             parts.append(f"## Without loss, {name}\n\n" + of_lossless(results, kind))
     for source in results.sources():
         parts.append(f"## {source}\n\n" + of_points(results, source))
+    if any(map(of_command, results.rows)):
+        parts.append("\\* Decoding measured by an earlier version as a whole command that starts and writes files.\n")
     kept = sum(row["kept"] for row in results.rows)
     again = f"{kept} of {len(results.rows)} results were kept from earlier runs, the others measured anew."
     parts.append(table.provenance() + versions + ".\n\n" + again + "\n")

@@ -33,6 +33,24 @@ static bool next_chunk(const uint8_t **position, const uint8_t *end, Chunk *chun
     return true;
 }
 
+size_t wc_png_plain_header(const uint8_t *file, size_t size, wc_png_format format)
+{
+    static const uint8_t start[16] = {137, 'P', 'N', 'G', 13, 10, 26, 10, 0, 0, 0, 13, 'I', 'H', 'D', 'R'};
+    const uint8_t *position = file + 8, *end = file + size;
+    Chunk chunk;
+    if (size < 33 || memcmp(file, start, sizeof start) != 0 || !next_chunk(&position, end, &chunk) ||
+        big_endian(chunk.data) != format.width || big_endian(chunk.data + 4) != format.height ||
+        chunk.data[8] != format.depth || big_endian(chunk.data + 8) << 8 != 0 || chunk.data[12] != 0)
+        return 0;
+    if (format.significant != format.depth) {
+        const uint8_t *type = position + 4;
+        if (!next_chunk(&position, end, &chunk) || memcmp(type, "sBIT", 4) != 0 || chunk.size != 1 ||
+            chunk.data[0] != format.significant)
+            return 0;
+    }
+    return (size_t)(position - file);
+}
+
 // The data of all IDAT chunks in one run: that of the only one, or a copy to be freed; null when anything else is there.
 static const uint8_t *join_data(const uint8_t *chunks, size_t size, size_t *joined, uint8_t **copy)
 {

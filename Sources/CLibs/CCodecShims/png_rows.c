@@ -63,9 +63,14 @@ void wc_png_unpack_row(const uint8_t *restrict row, wc_png_format format, void *
         }
         if (width & 1)
             narrow[width - 1] = (uint8_t)(row[width / 2] >> (4 + shift));
+    } else if (format.depth == 2) {
+        for (size_t i = 0; i < width / 4; i++)
+            for (int part = 0; part < 4; part++)
+                narrow[4 * i + (size_t)part] = (uint8_t)((row[i] >> (6 - 2 * part) & 3) >> shift);
+        for (size_t x = width / 4 * 4; x < width; x++)
+            narrow[x] = (uint8_t)((row[x / 4] >> (6 - 2 * (int)(x % 4)) & 3) >> shift);
     } else {
-        int mask = (1 << format.depth) - 1;
-        for (size_t bit = 0, x = 0; x < width; x++, bit += (size_t)format.depth)
-            narrow[x] = (uint8_t)(row[bit / 8] >> (8 - format.depth - (int)(bit % 8)) & mask);
+        for (size_t x = 0; x < width; x++)
+            narrow[x] = row[x / 8] >> (7 - (int)(x % 8)) & 1;
     }
 }

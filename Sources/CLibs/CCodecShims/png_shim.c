@@ -116,11 +116,10 @@ static bool is_expected_picture(wc_png_state *state, wc_png_format format)
 }
 
 // Deflate codes at most 1032 bytes in one: a shorter file cannot hold the picture, whatever its header says.
-static void refuse_impossible_size(wc_png_state *state, wc_png_format format)
+static bool is_possible_size(wc_png_format format, size_t left)
 {
-    if (format.height > SIZE_MAX / (wc_png_row_bytes(format) + 1) ||
-        (wc_png_row_bytes(format) + 1) * format.height / 1032 > state->left)
-        png_error(state->png, "the file is truncated");
+    return format.height <= SIZE_MAX / (wc_png_row_bytes(format) + 1) &&
+           (wc_png_row_bytes(format) + 1) * format.height / 1032 <= left;
 }
 
 static wc_png_result read_picture(wc_png_state *state, wc_png_format format, void *samples)
@@ -134,7 +133,8 @@ static wc_png_result read_picture(wc_png_state *state, wc_png_format format, voi
     png_read_info(png, state->info);
     if (!is_expected_picture(state, format))
         return wc_png_other_picture;
-    refuse_impossible_size(state, format);
+    if (!is_possible_size(format, state->left))
+        png_error(png, "the file is truncated");
     if (!samples)
         return wc_png_done;
     // libpng stopped behind the length and the type of the first IDAT chunk.
@@ -185,6 +185,11 @@ static wc_png_result decode(const uint8_t *file, size_t size, wc_png_format form
     wc_png_state storage = {.source = file, .left = size, .message = message};
     wc_png_state *volatile state = &storage;
     message->text[0] = 0;
+    // What was written here needs no libpng, which takes longer than a small picture.
+    size_t header = wc_png_plain_header(file, size, format);
+    if (header && is_possible_size(format, size - header) &&
+        (!samples || wc_png_read_plain(file + header, size - header, format, samples)))
+        return wc_png_done;
     state->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, state, wc_png_on_error, wc_png_on_warning);
     if (state->png)
         state->info = png_create_info_struct(state->png);

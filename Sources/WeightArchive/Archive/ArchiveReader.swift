@@ -101,7 +101,8 @@ final class ArchiveReader: Sendable {
             return try read(name).withUnsafeBytes(body)
         }
         try file.withBytes(place, body)
-        file.release(place)
+        // Pages that were read count as the process's memory until they are given back.
+        if place.count > 1 << 20 { file.release(place) }
     }
 
     /// Calls `body` with the bytes of an entry, piece by piece.

@@ -342,21 +342,6 @@ extension ValidManifest {
         }
     }
 
-    /// Numbers of the layers of planes in groups, each of which needs but those before: what layers were packed against.
-    var waves: [[Int]] {
-        var depths: [Int: Int] = [:]
-        var waves: [[Int]] = []
-        for layer in planed.indices.sorted(by: { planed[$0].tensor < planed[$1].tensor }) {
-            let quantizer = manifest.tensors[planed[layer].tensor].packed?.planes?.quantizer
-            let base = quantizer?.name == "delta" ? quantizer?.earlier : nil
-            let depth = base.map { (depths[$0] ?? 0) + 1 } ?? 0
-            depths[planed[layer].tensor] = depth
-            if depth == waves.count { waves.append([]) }
-            waves[depth].append(layer)
-        }
-        return waves
-    }
-
     private static func firstStream(of tensor: Manifest.Tensor) -> Int {
         tensor.packed?.planes?.planes.first?.stream ?? 0
     }

@@ -1,5 +1,4 @@
 import Codecs
-import FoundationEssentials
 import ModelFiles
 import WeightMapper
 
@@ -22,28 +21,8 @@ public struct PackedModel: Sendable {
         self.path = path
         self.base = base
         reader = try ArchiveReader(path)
-        let json = try reader.read(EntryName.manifest)
-        struct Version: Decodable {
-            let format: String
-            let version: Int
-        }
-        let decoder = JSONDecoder()
-        guard let version = try? decoder.decode(Version.self, from: Data(json)), version.format == "wcodec" else {
-            throw ArchiveError.notAnArchive(path: path, found: "a ZIP with another kind of \(EntryName.manifest)")
-        }
-        guard Manifest.versions.contains(version.version) else {
-            let known = "versions \(Manifest.versions.lowerBound) to \(Manifest.versions.upperBound)"
-            throw ArchiveError.notAnArchive(
-                path: path, found: "version \(version.version) (this program reads \(known))")
-        }
-        let manifest: Manifest
-        do {
-            manifest = try decoder.decode(Manifest.self, from: Data(json))
-        } catch {
-            throw ArchiveError.damaged(
-                path: path, part: EntryName.manifest, expected: "every field of the format", found: "\(error)")
-        }
-        if version.version < 3 {
+        let manifest = try Self.manifest(reader.read(EntryName.manifest), path)
+        if manifest.version < 3 {
             let names =
                 [EntryName.manifest, EntryName.exact] + manifest.source.files.map { EntryName.skeleton($0.name) }
             for name in names where try reader.isDeflated(name) {
@@ -65,6 +44,27 @@ public struct PackedModel: Sendable {
             parameters = try ParameterImage.read(stream, blob)
         } else {
             parameters = []
+        }
+    }
+
+    /// - Throws: `ArchiveError` for a manifest of another program or version, or one that lacks something.
+    private static func manifest(_ text: [UInt8], _ path: String) throws(ArchiveError) -> Manifest {
+        struct Version: Decodable {
+            let format: String
+            let version: Int
+        }
+        guard let json = try? JSONValue(text), let version = try? Version(from: json), version.format == "wcodec" else {
+            throw .notAnArchive(path: path, found: "a ZIP with another kind of \(EntryName.manifest)")
+        }
+        guard Manifest.versions.contains(version.version) else {
+            let known = "versions \(Manifest.versions.lowerBound) to \(Manifest.versions.upperBound)"
+            throw .notAnArchive(path: path, found: "version \(version.version) (this program reads \(known))")
+        }
+        do {
+            return try Manifest(from: json)
+        } catch {
+            throw .damaged(
+                path: path, part: EntryName.manifest, expected: "every field of the format", found: "\(error)")
         }
     }
 
@@ -161,12 +161,27 @@ public struct PackedModel: Sendable {
                 try withStream(layer.firstStream) { stream in
                     try layer.planes[0].withSamples(of: stream) { try exact.forEachPiece(ofRun: $0, body) }
                 }
+            } else if let trellis = codebook as? TrellisCodebook, layer.planes.allSatisfy(\.isOneFrame) {
+                // Nor need planes leave the memory that they were decoded to.
+                try withViews(of: layer) { try trellis.forEachPiece($0, layer.geometry, dtype, body) }
             } else {
                 try codebook.forEachPiece(layer.decode { try stream($0) }, layer.geometry, dtype, body)
             }
         } catch let error as MapperError {
             throw ArchiveError.layer(tensor: layer.name, reason: "\(path): \(error)")
         }
+    }
+
+    /// Calls `body` with the planes of a layer, of one frame each, where they were decoded.
+    private func withViews(of layer: PlanedLayer, _ body: ([PlaneView]) throws -> Void) throws {
+        func next(_ views: [PlaneView]) throws {
+            guard views.count < layer.planes.count else { return try body(views) }
+            let plane = layer.planes[views.count]
+            try withStream(layer.firstStream + views.count) { stream in
+                try plane.withSamples(of: stream) { try next(views + [PlaneView(bits: plane.bits, $0)]) }
+            }
+        }
+        try next([])
     }
 
     /// Calls `body` with the bytes of a tensor whose bins were decoded, in memory order, piece by piece.

@@ -13,15 +13,16 @@ enum Trailer {
 func hash(_ file: Int32, from start: Int = 0, _ count: Int, path: String) throws(ArchiveError) -> String {
     let hasher = Hasher128()
     // Few enough bytes to be in a core's cache still when they are hashed.
-    var buffer = [UInt8](repeating: 0, count: 1 << 17)
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: min(1 << 17, max(count, 1)), alignment: 16)
+    defer { buffer.deallocate() }
     var done = 0
     while done < count {
         let length = min(buffer.count, count - done)
-        let got = buffer.withUnsafeMutableBytes { pread(file, $0.baseAddress, length, start + done) }
+        let got = pread(file, buffer.baseAddress, length, start + done)
         guard got > 0 else {
             throw .io(path: path, reason: got < 0 ? systemMessage() : "became shorter while it was read")
         }
-        buffer.withUnsafeBytes { hasher.update(UnsafeRawBufferPointer(rebasing: $0[..<got])) }
+        hasher.update(UnsafeRawBufferPointer(rebasing: buffer[..<got]))
         done += got
     }
     return hasher.digest

@@ -171,16 +171,6 @@ extension PackedModel {
     }
 }
 
-extension Plane.Samples {
-    /// The samples as they lie in memory.
-    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
-        switch self {
-        case .narrow(let samples): try samples.withUnsafeBytes(body)
-        case .wide(let samples): try samples.withUnsafeBytes(body)
-        }
-    }
-}
-
 extension Placement {
     /// The pictures of a placement; of a track those that an image would have.
     fileprivate func pictures(of geometry: LayerGeometry) -> Tiling {

@@ -116,6 +116,15 @@ func runJobs<Result: Sendable>(
     memory: [Int], limit: Int, budget: Int, run: @escaping @Sendable (Int) throws -> Result,
     done: (Int, Result) throws -> Void
 ) async throws {
+    guard limit > 1, memory.count > 1 else {
+        // Handing work to another thread takes as long as decoding a small layer.
+        for job in memory.indices {
+            guard !Task.isCancelled else { throw ArchiveError.cancelled }
+            try done(job, run(job))
+        }
+        guard !Task.isCancelled else { throw ArchiveError.cancelled }
+        return
+    }
     try await withThrowingTaskGroup(of: (Int, Result).self) { tasks in
         var running = 0
         var used = 0

@@ -53,8 +53,7 @@ public struct Unpacker: Sendable {
         progress(Progress(done: 0, total: total))
         try await runJobs(memory: groups.map(\.memory), limit: max(threads, 1), budget: 2 * largest + 64 << 20) {
             group in
-            try groups[group].format.bytesPerSample == 1
-                ? restore(group, UInt8.self, files) : restore(group, UInt16.self, files)
+            try restore(group, files)
         } done: { group, names in
             changed += names
             done += groups[group].weightCount
@@ -105,23 +104,14 @@ public struct Unpacker: Sendable {
     /// Restores the layers of a group.
     ///
     /// - Returns: names of those that a decoder of lossy audio rounded otherwise than at packing.
-    private func restore<Bin: BinScalar>(
-        _ group: Int, _: Bin.Type, _ files: RestoredFiles
-    ) throws -> [String] {
-        let layers = packed.valid.groups[group].layers
-        let isExact = packed.valid.groups[group].codec.description.decodesExactly
+    private func restore(_ group: Int, _ files: RestoredFiles) throws -> [String] {
         var changed: [String] = []
-        try decode(packed.valid.groups[group], as: Bin.self) {
-            try packed.stream(group, $0)
-        } takeLayer: { index, bins in
-            let layer = layers[index]
-            let found = try write(layer, bins, files)
-            let tensor = packed.valid.manifest.tensors[layer.tensor]
-            if !isExact, found != tensor.packed?.hash {
-                changed.append(layer.name)
-            } else {
-                try expect(tensor.packed?.hash ?? "", found, "tensor \(layer.name)", packed.path)
+        try packed.forEachLayer(of: group) { layer, restored in
+            let place = packed.valid.manifest.tensors[layer.tensor].at
+            let isChanged = try files.write(to: place[0]) { file, path in
+                try restored { try writeFully(file, $1, at: place[1] + $0, path: path) }
             }
+            if isChanged { changed.append(layer.name) }
         }
         return changed
     }
@@ -130,42 +120,15 @@ public struct Unpacker: Sendable {
     ///
     /// - Returns: whether a decoder of lossy audio rounded otherwise than at packing.
     private func restore(_ layer: PlanedLayer, _ files: RestoredFiles) throws -> Bool {
-        let tensor = packed.valid.manifest.tensors[layer.tensor]
-        let hasher = Hasher128()
-        try files.write(to: tensor.at[0]) { file, path in
-            var place = tensor.at[1]
-            try packed.forEachPiece(of: layer) { index in
+        let place = packed.valid.manifest.tensors[layer.tensor].at
+        return try files.write(to: place[0]) { file, path in
+            try packed.restore(layer) { index in
                 let base = packed.valid.manifest.tensors[index]
                 return BaseBytes(try files.read(base.at[0], at: base.at[1], count: packed.valid.byteCounts[index]))
-            } _: { piece in
-                hasher.update(piece)
-                try writeFully(file, piece, at: place, path: path)
-                place += piece.count
+            } _: {
+                try writeFully(file, $1, at: place[1] + $0, path: path)
             }
         }
-        let found = hasher.digest
-        let isChanged = !layer.decodesExactly && found != tensor.packed?.hash
-        if !isChanged { try expect(tensor.packed?.hash ?? "", found, "tensor \(layer.name)", packed.path) }
-        return isChanged
-    }
-
-    /// Reconstructs a layer's weights and writes them in their place.
-    ///
-    /// - Returns: the hash of the restored bytes.
-    private func write<Bin: BinScalar>(
-        _ layer: PlacedLayer, _ bins: Span<Bin>, _ files: RestoredFiles
-    ) throws -> String {
-        let tensor = packed.valid.manifest.tensors[layer.tensor]
-        let hasher = Hasher128()
-        try files.write(to: tensor.at[0]) { file, path in
-            var place = tensor.at[1]
-            try packed.forEachPiece(of: layer, bins) { piece in
-                hasher.update(piece)
-                try writeFully(file, piece, at: place, path: path)
-                place += piece.count
-            }
-        }
-        return hasher.digest
     }
 
     /// Writes the bytes around the tensors.

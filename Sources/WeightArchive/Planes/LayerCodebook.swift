@@ -1,3 +1,4 @@
+import Codecs
 import ModelFiles
 import WeightMapper
 
@@ -117,21 +118,37 @@ extension TrellisCodebook {
     func forEachPiece(
         _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, _ body: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
-        guard keepsMemoryOrder(layer) else { return try withRestored(planes, layer, dtype, body) }
+        try Plane.withViews(of: planes) { try forEachPiece($0, layer, dtype, body) }
+    }
+
+    /// Calls `body` with the bytes of a tensor, in memory order, piece by piece.
+    ///
+    /// - Throws: `MapperError.parameters` when the planes are not such a layer's, and what `body` throws.
+    func forEachPiece(
+        _ planes: [PlaneView], _ layer: LayerGeometry, _ dtype: DType, _ body: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
         guard dtype != .f64 else {
-            return try forEachRun(planes, layer, as: Double.self) { try body(UnsafeRawBufferPointer($0)) }
-        }
-        guard dtype != .f32 else {
-            return try forEachRun(planes, layer, as: Float.self) { try body(UnsafeRawBufferPointer($0)) }
+            return try forEachPiece(planes, layer, as: Double.self, ScratchMemory.recycled) {
+                try body(UnsafeRawBufferPointer($0))
+            }
         }
         let size = (dtype.bitWidth ?? 0) / 8
-        let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.runLength * size, alignment: 16)
-        defer { bytes.deallocate() }
-        try forEachRun(planes, layer, as: Float.self) { weights in
-            let piece = UnsafeMutableRawBufferPointer(rebasing: bytes[..<(weights.count * size)])
-            store(weights, dtype, into: piece)
-            try body(UnsafeRawBufferPointer(piece))
+        try forEachPiece(planes, layer, as: Float.self, ScratchMemory.recycled) { weights in
+            guard dtype != .f32 else { return try body(UnsafeRawBufferPointer(weights)) }
+            let bytes = try RecycledMemory.allocate(weights.count * size)
+            defer { RecycledMemory.release(bytes) }
+            store(weights, dtype, into: bytes)
+            try body(UnsafeRawBufferPointer(bytes))
         }
+    }
+}
+
+extension ScratchMemory {
+    /// What pictures released.
+    static let recycled = ScratchMemory {
+        try RecycledMemory.allocate($0)
+    } release: {
+        RecycledMemory.release($0)
     }
 }
 

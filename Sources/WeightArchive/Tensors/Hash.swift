@@ -1,4 +1,5 @@
 import CXXHash
+import Glibc
 
 /// XXH3-128 (xxHash 0.8, seed 0), as 32 lower-case hexadecimal digits, most significant first.
 ///
@@ -15,9 +16,17 @@ struct Hasher128: ~Copyable {
 
     deinit { XXH3_freeState(state) }
 
+    private typealias Append = @convention(c) (OpaquePointer?, UnsafeRawPointer?, Int) -> XXH_errorcode
+
+    /// The library's function that uses what this processor has, twice as fast, where the library was built with it; else the one for
+    /// all processors.
+    private static let append: Append =
+        dlsym(nil, "XXH3_128bits_update_dispatch").map { unsafeBitCast($0, to: Append.self) }
+        ?? { XXH3_128bits_update($0, $1, $2) }
+
     /// Appends bytes.
     func update(_ bytes: UnsafeRawBufferPointer) {
-        XXH3_128bits_update(state, bytes.baseAddress, bytes.count)
+        _ = Self.append(state, bytes.baseAddress, bytes.count)
     }
 
     /// The hash of all bytes so far.
@@ -25,7 +34,9 @@ struct Hasher128: ~Copyable {
 
     /// The hash of some bytes.
     static func hash(_ bytes: UnsafeRawBufferPointer) -> String {
-        text(XXH3_128bits(bytes.baseAddress, bytes.count))
+        let hasher = Hasher128()
+        hasher.update(bytes)
+        return hasher.digest
     }
 }
 

@@ -9,7 +9,10 @@ struct UnpackCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "unpack",
         abstract: "Restores a model in the format it came from, or its tensors in another.",
-        usage: "wcodec unpack <file.wcz> [<options>]",
+        usage: """
+            wcodec unpack <file.wcz> [<options>]
+            wcodec unpack --check <file.wcz> [--runs <n>] [--json]
+            """,
         discussion: """
             Every stream and every restored tensor is checked against its hash.
 
@@ -17,10 +20,14 @@ struct UnpackCommand: AsyncParsableCommand {
             bfloat16: such tensors become float32, which holds their values exactly. Types that neither format has, such as \
             the quantized blocks of GGUF, are left out.
 
+            --check restores everything and checks every hash, but writes nothing: exit status 65, and a line that names what is \
+            damaged, when something is. It also says how long decoding takes, without the program's start and the writing.
+
             EXAMPLES
               wcodec unpack weights.wcz
               wcodec unpack model.wcz -o restored.safetensors
               wcodec unpack model.wcz --to npz
+              wcodec unpack model.wcz --check
             """)
 
     @Argument(help: ArgumentHelp("The packed file.", valueName: "file.wcz"), completion: .file(extensions: ["wcz"]))
@@ -47,10 +54,32 @@ struct UnpackCommand: AsyncParsableCommand {
         completion: .file())
     var delta: String?
 
+    @Flag(help: "Restore everything and check every hash, but write nothing.")
+    var check = false
+
+    @Option(
+        help: ArgumentHelp(
+            "With --check: how often, opening the file included, to time it. (default: 1)", valueName: "n"))
+    var runs: Int?
+
+    @Flag(help: "With --check: print the result and the times as JSON.")
+    var json = false
+
     @OptionGroup var run: RunOptions
+
+    func validate() throws {
+        guard check || runs == nil && !json else { throw ValidationError("--runs and --json: expected with --check") }
+        guard !check || output == nil && format == nil && !force else {
+            throw ValidationError("--check: expected without --output, --to and --force: nothing is written")
+        }
+        guard (1...10_000).contains(runs ?? 1) else {
+            throw ValidationError("--runs: expected 1 to 10000, found \(runs ?? 1)")
+        }
+    }
 
     func run() async throws {
         try await reportingErrors {
+            if check { return try await checkAll() }
             let model = try PackedModel(packed, base: try openBase(delta))
             if let format { return try await convert(model, to: format) }
             let path = output ?? defaultOutput(model)
@@ -68,6 +97,37 @@ struct UnpackCommand: AsyncParsableCommand {
                     "\(printable(packed)) -> \(printable(path)) (\(summary.sourceFormat), \(size(summary.originalBytes)))"
                 )
             }
+        }
+    }
+
+    private func checkAll() async throws {
+        let progress = ProgressLine("checking", quiet: run.quiet)
+        defer { progress.clear() }
+        let (packed, delta, threads, runCount) = (packed, delta, run.threads, runs ?? 1)
+        let (result, times) = try await withInterruption {
+            var times: [CheckRun] = []
+            while true {
+                let (result, time) = try await CheckRun.timing {
+                    try await Unpacker(PackedModel(packed, base: try openBase(delta)))
+                        .check(threads: threads) { progress.show($0) }
+                }
+                times.append(time)
+                if times.count == runCount { return (result, times) }
+            }
+        }
+        progress.clear()
+        warn(ofRoundingIn: result.changed)
+        let document = CheckDocument(packed, result, times)
+        if json { return try printJSON(document) }
+        guard !run.quiet else { return }
+        print(
+            "\(printable(packed)): intact: \(count(result.layerCount, "layer")), \(grouped(result.weightCount)) weights, "
+                + "every hash matches")
+        if runs != nil {
+            print(
+                "\(fixed(document.seconds * 1e3, 2)) ms, \(fixed(document.processorSeconds * 1e3, 2)) of processors, "
+                    + "\(fixed(document.weightsPerSecond / 1e6, 1)) million weights/s (median of \(count(times.count, "run")))"
+            )
         }
     }
 
