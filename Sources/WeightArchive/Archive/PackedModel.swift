@@ -1,4 +1,5 @@
 import Codecs
+import FoundationEssentials
 import ModelFiles
 import WeightMapper
 
@@ -21,8 +22,28 @@ public struct PackedModel: Sendable {
         self.path = path
         self.base = base
         reader = try ArchiveReader(path)
-        let manifest = try Self.manifest(reader.read(EntryName.manifest), path)
-        if manifest.version < 3 {
+        let json = try reader.read(EntryName.manifest)
+        struct Version: Decodable {
+            let format: String
+            let version: Int
+        }
+        let decoder = JSONDecoder()
+        guard let version = try? decoder.decode(Version.self, from: Data(json)), version.format == "wcodec" else {
+            throw ArchiveError.notAnArchive(path: path, found: "a ZIP with another kind of \(EntryName.manifest)")
+        }
+        guard Manifest.versions.contains(version.version) else {
+            let known = "versions \(Manifest.versions.lowerBound) to \(Manifest.versions.upperBound)"
+            throw ArchiveError.notAnArchive(
+                path: path, found: "version \(version.version) (this program reads \(known))")
+        }
+        let manifest: Manifest
+        do {
+            manifest = try decoder.decode(Manifest.self, from: Data(json))
+        } catch {
+            throw ArchiveError.damaged(
+                path: path, part: EntryName.manifest, expected: "every field of the format", found: "\(error)")
+        }
+        if version.version < 3 {
             let names =
                 [EntryName.manifest, EntryName.exact] + manifest.source.files.map { EntryName.skeleton($0.name) }
             for name in names where try reader.isDeflated(name) {
@@ -44,27 +65,6 @@ public struct PackedModel: Sendable {
             parameters = try ParameterImage.read(stream, blob)
         } else {
             parameters = []
-        }
-    }
-
-    /// - Throws: `ArchiveError` for a manifest of another program or version, or one that lacks something.
-    private static func manifest(_ text: [UInt8], _ path: String) throws(ArchiveError) -> Manifest {
-        struct Version: Decodable {
-            let format: String
-            let version: Int
-        }
-        guard let json = try? JSONValue(text), let version = try? Version(from: json), version.format == "wcodec" else {
-            throw .notAnArchive(path: path, found: "a ZIP with another kind of \(EntryName.manifest)")
-        }
-        guard Manifest.versions.contains(version.version) else {
-            let known = "versions \(Manifest.versions.lowerBound) to \(Manifest.versions.upperBound)"
-            throw .notAnArchive(path: path, found: "version \(version.version) (this program reads \(known))")
-        }
-        do {
-            return try Manifest(from: json)
-        } catch {
-            throw .damaged(
-                path: path, part: EntryName.manifest, expected: "every field of the format", found: "\(error)")
         }
     }
 
