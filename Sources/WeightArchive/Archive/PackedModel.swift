@@ -22,28 +22,8 @@ public struct PackedModel: Sendable {
         self.path = path
         self.base = base
         reader = try ArchiveReader(path)
-        let json = try reader.read(EntryName.manifest)
-        struct Version: Decodable {
-            let format: String
-            let version: Int
-        }
-        let decoder = JSONDecoder()
-        guard let version = try? decoder.decode(Version.self, from: Data(json)), version.format == "wcodec" else {
-            throw ArchiveError.notAnArchive(path: path, found: "a ZIP with another kind of \(EntryName.manifest)")
-        }
-        guard Manifest.versions.contains(version.version) else {
-            let known = "versions \(Manifest.versions.lowerBound) to \(Manifest.versions.upperBound)"
-            throw ArchiveError.notAnArchive(
-                path: path, found: "version \(version.version) (this program reads \(known))")
-        }
-        let manifest: Manifest
-        do {
-            manifest = try decoder.decode(Manifest.self, from: Data(json))
-        } catch {
-            throw ArchiveError.damaged(
-                path: path, part: EntryName.manifest, expected: "every field of the format", found: "\(error)")
-        }
-        if version.version < 3 {
+        let manifest = try Self.manifest(try reader.read(EntryName.manifest), path: path)
+        if manifest.version < 3 {
             let names =
                 [EntryName.manifest, EntryName.exact] + manifest.source.files.map { EntryName.skeleton($0.name) }
             for name in names where try reader.isDeflated(name) {
@@ -65,6 +45,33 @@ public struct PackedModel: Sendable {
             parameters = try ParameterImage.read(stream, blob)
         } else {
             parameters = []
+        }
+    }
+
+    /// Reads a manifest of a version that is known.
+    private static func manifest(_ json: [UInt8], path: String) throws(ArchiveError) -> Manifest {
+        // Of another version anything else may be different too.
+        struct Version: Decodable {
+            let format: String
+            let version: Int
+        }
+        let decoder = JSONDecoder()
+        let decoded = Result { try decoder.decode(Manifest.self, from: Data(json)) }
+        let manifest = try? decoded.get()
+        let version = manifest.map { Version(format: $0.format, version: $0.version) }
+        guard let version = version ?? (try? decoder.decode(Version.self, from: Data(json))), version.format == "wcodec"
+        else {
+            throw .notAnArchive(path: path, found: "a ZIP with another kind of \(EntryName.manifest)")
+        }
+        guard Manifest.versions.contains(version.version) else {
+            let known = "versions \(Manifest.versions.lowerBound) to \(Manifest.versions.upperBound)"
+            throw .notAnArchive(path: path, found: "version \(version.version) (this program reads \(known))")
+        }
+        switch decoded {
+        case .success(let manifest): return manifest
+        case .failure(let error):
+            throw .damaged(
+                path: path, part: EntryName.manifest, expected: "every field of the format", found: "\(error)")
         }
     }
 
