@@ -19,25 +19,36 @@ final class GraphPlan: Sendable {
     let layers: [Layer]
     let steps: [Step]
     let weights: [String: Weight]
+    /// How each layer is computed.
+    let modes: [LayerMode]
+    /// For each layer the inputs that are weights, of this graph or one around it.
+    let weightInputs: [Set<Int>]
+    /// For each layer what it makes of its weights.
+    let prepared: [PreparedWeights]
     /// For each layer the values that nothing needs after it.
     let drops: [[String]]
 
     /// Plans a graph and those within it.
     ///
     /// - Parameters:
-    ///   - configuration: which layers are fused.
+    ///   - choices: which layers are fused, and how they are computed.
     ///   - source: as errors name the network.
+    ///   - outer: names of the weights of graphs around it.
     /// - Throws: `KernelFailure` for the first layer that no kernel computes, with its name and operator.
-    init(_ graph: Graph, _ configuration: TargetConfiguration, source: String) throws(KernelFailure) {
+    init(
+        _ graph: Graph, _ choices: NativeChoices, source: String, outer: Set<String> = []
+    ) throws(KernelFailure) {
         self.graph = graph
         weights = Dictionary(graph.weights.map { ($0.value, $0) }) { first, _ in first }
+        let own = Set(graph.inputs + graph.layers.flatMap(\.outputs))
+        let known = outer.subtracting(own).union(weights.keys)
         var planned: [Step] = []
-        for layer in graph.layers { planned.append(try Self.step(layer, configuration, source: source)) }
+        for layer in graph.layers { planned.append(try Self.step(layer, choices, source: source, outer: known)) }
         let subgraphs: [SubgraphOperator]
-        do throws(GraphError) { subgraphs = try graph.subgraphs(configuration, source: source) } catch {
+        do throws(GraphError) { subgraphs = try graph.subgraphs(choices.configuration, source: source) } catch {
             throw KernelFailure(expected: "layers that a target takes", found: error.description)
         }
-        var (layers, steps) = ([Layer](), [Step]())
+        var (layers, steps, modes) = ([Layer](), [Step](), [LayerMode]())
         for subgraph in subgraphs {
             guard subgraph.target == NativeTarget.name else {
                 throw KernelFailure(
@@ -54,6 +65,7 @@ final class GraphPlan: Sendable {
                 } else {
                     layers.append(layer)
                     steps.append(planned[index])
+                    modes.append(choices.mode(of: subgraph))
                 }
             }
         }
@@ -64,21 +76,23 @@ final class GraphPlan: Sendable {
         for output in graph.outputs { last[output] = nil }
         var drops = [[String]](repeating: [], count: steps.count)
         for (name, index) in last where !name.isEmpty { drops[index].append(name) }
-        (self.layers, self.steps, self.drops) = (layers, steps, drops)
+        (self.layers, self.steps, self.drops, self.modes) = (layers, steps, drops, modes)
+        weightInputs = layers.map { layer in Set(layer.inputs.indices.filter { known.contains(layer.inputs[$0]) }) }
+        prepared = layers.map { _ in PreparedWeights() }
     }
 
     private static func step(
-        _ layer: Layer, _ configuration: TargetConfiguration, source: String
+        _ layer: Layer, _ choices: NativeChoices, source: String, outer: Set<String>
     ) throws(KernelFailure) -> Step {
         if let body = layer.graphs[Layer.functionBody] {
-            return .function(try GraphPlan(body, configuration, source: source))
+            return .function(try GraphPlan(body, choices, source: source))
         }
         if layer.domain.isEmpty, layer.type == "If", let yes = layer.graphs["then_branch"],
             let no = layer.graphs["else_branch"]
         {
             return .branches(
-                yes: try GraphPlan(yes, configuration, source: source),
-                no: try GraphPlan(no, configuration, source: source))
+                yes: try GraphPlan(yes, choices, source: source, outer: outer),
+                no: try GraphPlan(no, choices, source: source, outer: outer))
         }
         guard layer.domain.isEmpty, let kernel = Kernels.all[layer.type] else {
             throw KernelFailure(

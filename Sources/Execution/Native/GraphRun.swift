@@ -39,7 +39,7 @@ final class GraphRun {
         case .kernel(let kernel):
             var call = try call(layer, droppingAfter: index)
             do throws(KernelFailure) {
-                results = try kernel(&call)
+                results = try Kernels.run(kernel, &call)
                 for result in results { _ = try checkedCount(result.shape) }
             } catch { throw LayerFailure(node: layer.identifier, error) }
         case .normalized(let kernel, let normalization):
@@ -49,7 +49,7 @@ final class GraphRun {
                     guard let weight = plan.weights[name] else { return nil }
                     return try context.weights.tensor(weight, plan.graph.values[name] ?? Value())
                 }
-                results = try kernel(&call)
+                results = try Kernels.run(kernel, &call)
             } catch { throw LayerFailure(node: layer.identifier, error) }
         case .branches(let yes, let no):
             guard let name = layer.inputs.first,
@@ -90,7 +90,9 @@ final class GraphRun {
         }
         if layer.graphs.isEmpty { for name in plan.drops[index] { values[name] = nil } }
         return KernelCall(
-            layer: layer, inputs: inputs, version: context.operatorSets[layer.domain] ?? 1, blas: context.blas)
+            layer: layer, inputs: inputs, version: context.operatorSets[layer.domain] ?? 1, blas: context.blas,
+            mode: plan.modes[index], weights: plan.weightInputs[index],
+            memory: context.weights.areKept ? plan.prepared[index] : nil)
     }
 
     private func find(_ name: String, in node: String) throws(LayerFailure) -> Tensor? {

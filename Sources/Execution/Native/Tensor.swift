@@ -5,7 +5,7 @@ import ModelFiles
 ///
 /// Integers and booleans of every width are held in 64 bits, and wrapped to their own width where they are computed.
 struct Tensor: Sendable {
-    /// The elements, row-major.
+    /// The elements, in the tensor's ``order``.
     enum Elements: Sendable {
         case floats([Float])
         case integers([Int64])
@@ -13,8 +13,11 @@ struct Tensor: Sendable {
 
     /// Of one of ``types``.
     var type: DType
+    /// Its sizes, whatever the order of the elements: of pictures [N, C, spatial...].
     var shape: [Int]
     var elements: Elements
+    /// How the elements lie; only floats of three dimensions or more lie otherwise than row-major.
+    var order = Order.rowMajor
 
     /// The types that kernels take.
     static let types: Set<DType> = [.f32, .i64, .i32, .i16, .i8, .u32, .u16, .u8, .bool]
@@ -48,7 +51,7 @@ struct Tensor: Sendable {
 
     /// The same elements in a shape of as many.
     func reshaped(_ shape: [Int]) -> Tensor {
-        var tensor = self
+        var tensor = rowMajor()
         tensor.shape = shape
         return tensor
     }
@@ -84,10 +87,10 @@ struct Tensor: Sendable {
         return tensor
     }
 
-    /// A view copied out: element `i` of the result lies at `offset` and the sum of indices times strides.
+    /// A view copied out, row-major: element `i` of the result lies at `offset` and the sum of indices times strides.
     func strided(_ shape: [Int], _ strides: [Int], offset: Int = 0) -> Tensor {
         var tensor = self
-        tensor.shape = shape
+        (tensor.shape, tensor.order) = (shape, .rowMajor)
         switch elements {
         case .floats(let floats): tensor.elements = .floats(copied(floats, shape, strides, offset))
         case .integers(let integers): tensor.elements = .integers(copied(integers, shape, strides, offset))

@@ -21,7 +21,7 @@ extension Kernels {
                 throw KernelFailure(expected: "an order of \(tensor.rank) dimensions", found: "\(list.prefix(16))")
             }
         }
-        let strides = rowMajorStrides(tensor.shape)
+        let strides = tensor.strides
         return [tensor.strided(order.map { tensor.shape[$0] }, order.map { strides[$0] })]
     }
 

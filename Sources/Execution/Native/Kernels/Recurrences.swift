@@ -62,6 +62,8 @@ struct RecurrentLayer {
     private let clip: Float
     private let couplesInput: Bool
     private let resetsAfter: Bool
+    /// The weights as integers, for each direction those of the inputs and those of the states; none for floats.
+    private let integers: [IntegerWeights]
 
     init(_ call: KernelCall, gates: Int) throws(KernelFailure) {
         self.gates = gates
@@ -95,6 +97,32 @@ struct RecurrentLayer {
         functions = try RecurrentFunction.all(
             call, each: gates == 4 ? 3 : gates == 3 ? 2 : 1, directions: directions,
             orElse: gates == 4 ? ["Sigmoid", "Tanh", "Tanh"] : gates == 3 ? ["Sigmoid", "Tanh"] : ["Tanh"])
+        integers = try Self.integers(
+            call, w, r, inputs: inputs, hidden: hidden, directions: directions,
+            rows: wShape[1], split: gates == 3 && !resetsAfter ? 2 * hidden : wShape[1])
+    }
+
+    /// - Parameter split: the rows of R, of `rows`, whose products come before those of the others.
+    private static func integers(
+        _ call: KernelCall, _ w: [Float], _ r: [Float], inputs: Int, hidden: Int, directions: Int, rows: Int, split: Int
+    ) throws(KernelFailure) -> [IntegerWeights] {
+        guard call.usesIntegers, call.weights.contains(2), inputs > 0, hidden > 0 else { return [] }
+        let layer = try call.prepared(from: [1, 2]) { () throws(KernelFailure) in
+            var (ofInputs, ofStates) = (IntegerLayer(), IntegerLayer())
+            let all = (0..<directions).map { $0 * rows..<($0 + 1) * rows }
+            let parts = all.flatMap { range in
+                [range.lowerBound..<range.lowerBound + split, range.lowerBound + split..<range.upperBound]
+            }
+            let name = call.layer.identifier
+            guard ofInputs.append(w, depth: inputs, all, layer: name),
+                ofStates.append(r, depth: hidden, parts, layer: name)
+            else { return IntegerLayer() }
+            return IntegerLayer(
+                parts: (0..<directions).flatMap { number in
+                    ofInputs.parts[number...number] + ofStates.parts[2 * number...2 * number + 1]
+                })
+        }
+        return layer.parts
     }
 
     /// All outputs, and the last states of each direction.
@@ -109,6 +137,10 @@ struct RecurrentLayer {
         for number in 0..<directions {
             // What the inputs add to the gates is one product for all steps.
             try Kernels.withPointers(x, w, &projected) { (x, w, c) throws(KernelFailure) in
+                if let c, !integers.isEmpty {
+                    let rows = UnsafeBufferPointer(start: x, count: steps * batch * inputs)
+                    return Kernels.multiply(rows, count: steps * batch, integers[3 * number], into: c)
+                }
                 try call.blas.multiply(
                     m: steps * batch, n: rows, k: inputs, a: x, lda: inputs, b: w.map { $0 + number * rows * inputs },
                     ldb: inputs, isBTransposed: true, c: c, ldc: rows)
@@ -141,7 +173,7 @@ struct RecurrentLayer {
         // A GRU that resets before needs the last gate's product later.
         let products = gates == 3 && !resetsAfter ? 2 * hidden : rows
         var sums = [Float](repeating: 0, count: batch * products)
-        try multiply(call, h, from: number * rows, count: products, &sums)
+        try multiply(call, h, number, from: 0, count: products, &sums)
         let own = functions[(number * functions.count / directions)...]
         let (f, g, o) = (
             own[own.startIndex], own[min(own.startIndex + 1, own.endIndex - 1)],
@@ -189,7 +221,7 @@ struct RecurrentLayer {
                     for index in 0..<hidden { candidate[index] = reset[index] * recurrent(2, index) }
                 } else {
                     let gated = (0..<hidden).map { reset[$0] * h[state + $0] }
-                    try multiply(call, gated, from: number * rows + 2 * hidden, count: hidden, &candidate)
+                    try multiply(call, gated, number, from: 2 * hidden, count: hidden, &candidate)
                     if let bias {
                         for index in 0..<hidden {
                             candidate[index] += bias[number * 2 * rows + rows + 2 * hidden + index]
@@ -208,10 +240,16 @@ struct RecurrentLayer {
 
     /// States times some rows of R, transposed.
     private func multiply(
-        _ call: KernelCall, _ states: [Float], from row: Int, count: Int, _ sums: inout [Float]
+        _ call: KernelCall, _ states: [Float], _ number: Int, from first: Int, count: Int, _ sums: inout [Float]
     ) throws(KernelFailure) {
         let rows = sums.count / max(count, 1)
+        let row = number * gates * hidden + first
         try Kernels.withPointers(states, r, &sums) { (states, r, c) throws(KernelFailure) in
+            if let c, !integers.isEmpty {
+                let states = UnsafeBufferPointer(start: states, count: rows * hidden)
+                let part = integers[3 * number + (first == 0 ? 1 : 2)]
+                return Kernels.multiply(states, count: rows, part, into: c)
+            }
             try call.blas.multiply(
                 m: rows, n: count, k: hidden, a: states, lda: hidden,
                 b: r.map { $0 + row * hidden }, ldb: hidden, isBTransposed: true, c: c, ldc: count)
