@@ -1,10 +1,5 @@
 #include "CNativeKernels.h"
-
-#if defined(__x86_64__) && defined(__linux__)
-#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CLONES
-#endif
+#include "clones.h"
 
 /// Channels that are computed at once, in a few registers.
 enum { lanes = 32 };

@@ -51,3 +51,13 @@ void wc_multiply_integers(wc_instructions instructions, const wc_integer_weights
 /// - elements: for each tap the row of `weights` that belongs to it.
 void wc_depthwise(float *_Nonnull y, const float *_Nullable start, const float *_Nonnull x, const float *_Nonnull weights,
                   size_t channels, const ptrdiff_t *_Nonnull offsets, const size_t *_Nonnull elements, size_t taps);
+
+// Functions of each of `count` numbers, in their place, within a few units of the last digit.
+void wc_exp(float *_Nonnull x, size_t count);
+void wc_tanh(float *_Nonnull x, size_t count);
+void wc_sigmoid(float *_Nonnull x, size_t count);
+void wc_erf(float *_Nonnull x, size_t count);
+/// x / 2 * (1 + erf(x / sqrt(2))).
+void wc_gelu(float *_Nonnull x, size_t count);
+/// x * sigmoid(alpha * x).
+void wc_swish(float *_Nonnull x, size_t count, float alpha);
