@@ -1,5 +1,6 @@
 import ModelFiles
 import ModelGraph
+import Synchronization
 
 /// A graph with the kernels of its layers, in the order in which they run.
 final class GraphPlan: Sendable {
@@ -25,8 +26,15 @@ final class GraphPlan: Sendable {
     let weightInputs: [Set<Int>]
     /// For each layer what it makes of its weights.
     let prepared: [PreparedWeights]
+    /// The values of the graph, by numbers.
+    let values: ValueNumbers
+    /// For each layer the values that it takes, of which one that is left out has no number, and those that it gives.
+    let inputs: [[Int?]]
+    let outputs: [[Int?]]
     /// For each layer the values that nothing needs after it.
-    let drops: [[String]]
+    let drops: [[Int]]
+    /// Weights that stay in memory.
+    private let kept: Mutex<[Int: Tensor]> = Mutex([:])
 
     /// Plans a graph and those within it.
     ///
@@ -74,11 +82,24 @@ final class GraphPlan: Sendable {
             for name in layer.outputs + layer.reads { last[name] = index }
         }
         for output in graph.outputs { last[output] = nil }
-        var drops = [[String]](repeating: [], count: steps.count)
-        for (name, index) in last where !name.isEmpty { drops[index].append(name) }
+        let values = ValueNumbers(graph, layers)
+        var drops = [[Int]](repeating: [], count: steps.count)
+        for (name, index) in last { if let number = values[name] { drops[index].append(number) } }
         (self.layers, self.steps, self.drops, self.modes) = (layers, steps, drops, modes)
+        self.values = values
+        inputs = layers.map { $0.inputs.map { values[$0] } }
+        outputs = layers.map { $0.outputs.map { values[$0] } }
         weightInputs = layers.map { layer in Set(layer.inputs.indices.filter { known.contains(layer.inputs[$0]) }) }
         prepared = layers.map { _ in PreparedWeights() }
+    }
+
+    /// A weight of the graph by the number of its value; `nil` for what is none.
+    func weight(_ number: Int, _ all: NativeWeights) throws(KernelFailure) -> Tensor? {
+        guard let weight = weights[values.names[number]] else { return nil }
+        if all.areKept, let tensor = kept.withLock({ $0[number] }) { return tensor }
+        let tensor = try all.tensor(weight, graph.values[weight.value] ?? Value())
+        if all.areKept { kept.withLock { $0[number] = tensor } }
+        return tensor
     }
 
     private static func step(
@@ -101,4 +122,23 @@ final class GraphPlan: Sendable {
         }
         return .kernel(kernel)
     }
+}
+
+/// The values of a graph by numbers, so that a run looks up none by its name.
+struct ValueNumbers: Sendable {
+    let names: [String]
+    private let numbers: [String: Int]
+
+    init(_ graph: Graph, _ layers: [Layer]) {
+        var names: [String] = []
+        var numbers: [String: Int] = [:]
+        for name in graph.inputs + layers.flatMap({ $0.outputs + $0.reads }) + graph.outputs
+        where !name.isEmpty && numbers[name] == nil {
+            numbers[name] = names.count
+            names.append(name)
+        }
+        (self.names, self.numbers) = (names, numbers)
+    }
+
+    subscript(name: String) -> Int? { numbers[name] }
 }
