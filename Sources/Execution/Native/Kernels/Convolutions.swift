@@ -15,8 +15,10 @@ extension Kernels {
             call.inputs[0] = try call.taken(0).channelsLast()
             if let y = try integerConvolution(call, sizes) { return [y.ordered(call.mode.order)] }
         }
-        call.inputs[0] = try call.taken(0).ordered(call.mode.order)
-        if call.mode.order == .channelsLast { return [try channelsLast(call, sizes)] }
+        // Depthwise convolutions are vectors of channels: that is worth the way there and back.
+        let order = sizes.isDepthwise && sizes.outputs == 1 ? .channelsLast : call.mode.order
+        call.inputs[0] = try call.taken(0).ordered(order)
+        if order == .channelsLast { return [try channelsLast(call, sizes).ordered(call.mode.order)] }
         let (x, w) = (try call.floats(0).elements, try call.floats(1).elements)
         let bias = try call.optionalFloats(2, count: sizes.allOutputs)
         var y = [Float](repeating: 0, count: try checkedCount(sizes.shape))

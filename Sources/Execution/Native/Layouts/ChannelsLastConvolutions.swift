@@ -8,15 +8,11 @@ extension Kernels {
         let bias = try call.optionalFloats(2, count: sizes.allOutputs)
         let count = try checkedCount(sizes.shape)
         let isVector = sizes.isDepthwise && sizes.outputs == 1
-        var y = [Float](unsafeUninitializedCapacity: count) { y, done in
-            if let bias, !isVector {
-                for start in stride(from: 0, to: count, by: max(bias.count, 1)) {
-                    for index in bias.indices { (y.baseAddress! + start + index).initialize(to: bias[index]) }
-                }
-            } else {
-                y.initialize(repeating: 0)
+        var y = [Float](repeating: 0, count: count)
+        if let bias, !isVector, count > 0 {
+            for start in stride(from: 0, to: count, by: bias.count) {
+                for index in bias.indices { y[start &+ index] = bias[index] }
             }
-            done = count
         }
         var result = Tensor([], sizes.shape)
         result.order = .channelsLast

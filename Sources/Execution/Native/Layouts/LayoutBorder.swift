@@ -5,9 +5,9 @@ import ModelGraph
 extension Kernels {
     /// Operators whose kernels look at the order themselves.
     private static let orderAware: Set<String> = [
-        "AveragePool", "BatchNormalization", "Conv", "GlobalAveragePool", "GlobalMaxPool", "LpPool", "MaxPool",
+        "AveragePool", "BatchNormalization", "Conv", "GlobalAveragePool", "GlobalMaxPool", "LpPool", "MaxPool", "Pad",
         "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
-        "ReduceSumSquare", "Shape", "Size", "Transpose",
+        "ReduceSumSquare", "Resize", "Shape", "Size", "Transpose",
     ]
 
     /// Operators that make each float of those in its place, which broadcast: the order does not matter to them.

@@ -62,27 +62,11 @@ extension Tensor {
                 floats.withUnsafeBufferPointer { source in
                     guard let source = source.baseAddress, let target = target.baseAddress else { return }
                     for start in stride(from: 0, to: floats.count, by: rows * columns) {
-                        transpose(source + start, to: target + start, rows: rows, columns: columns)
+                        transpose(source + start, columns, to: target + start, rows, rows: rows, columns: columns)
                     }
                 }
                 done = floats.count
             })
         return tensor
-    }
-}
-
-/// Writes a matrix transposed, in blocks of which both sides stay in the cache.
-private func transpose(_ source: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, rows: Int, columns: Int)
-{
-    let side = 16
-    for firstRow in stride(from: 0, to: rows, by: side) {
-        let lastRow = min(firstRow + side, rows)
-        for firstColumn in stride(from: 0, to: columns, by: side) {
-            for column in firstColumn..<min(firstColumn + side, columns) {
-                for row in firstRow..<lastRow {
-                    target[column &* rows &+ row] = source[row &* columns &+ column]
-                }
-            }
-        }
     }
 }
