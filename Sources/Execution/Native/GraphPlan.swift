@@ -13,6 +13,10 @@ final class GraphPlan: Sendable {
         case branches(yes: GraphPlan, no: GraphPlan)
         /// The body of a function.
         case function(GraphPlan)
+        /// A graph that runs again and again.
+        case loop(GraphPlan)
+        /// A graph that runs for each slice of its inputs.
+        case scan(GraphPlan)
     }
 
     let graph: Graph
@@ -114,6 +118,11 @@ final class GraphPlan: Sendable {
             return .branches(
                 yes: try GraphPlan(yes, choices, source: source, outer: outer),
                 no: try GraphPlan(no, choices, source: source, outer: outer))
+        }
+        if layer.domain.isEmpty, let body = layer.graphs["body"] {
+            let plan = try GraphPlan(body, choices, source: source, outer: outer)
+            if layer.type == "Loop" { return .loop(plan) }
+            if layer.type == "Scan" { return .scan(plan) }
         }
         guard layer.domain.isEmpty, let kernel = Kernels.all[layer.type] else {
             throw KernelFailure(

@@ -4,7 +4,7 @@ import ModelGraph
 /// One run of a graph: its values, each for as long as a layer needs it.
 final class GraphRun {
     private let plan: GraphPlan
-    private let context: RunContext
+    let context: RunContext
     /// The run of the graph around it, whose values it sees.
     private let outer: GraphRun?
     /// By the plan's numbers.
@@ -64,6 +64,8 @@ final class GraphRun {
             var inputs: [String: Tensor] = [:]
             for (name, tensor) in zip(body.graph.inputs, call.inputs) { inputs[name] = tensor }
             results = try GraphRun(body, context, outer: nil).run(inputs)
+        case .loop(let body): results = try loop(body, try call(layer, droppingAfter: index))
+        case .scan(let body): results = try scan(body, try call(layer, droppingAfter: index))
         }
         for (place, number) in plan.outputs[index].enumerated() {
             guard let number else { continue }

@@ -15,7 +15,7 @@ public struct NativeTarget: LayerwiseTarget {
     }
 
     /// The types of ONNX's own operators that it computes, beside calls of functions.
-    public static var operators: [String] { (Kernels.all.keys + ["If"]).sorted() }
+    public static var operators: [String] { (Kernels.all.keys + ["If", "Loop", "Scan"]).sorted() }
 
     /// Which chains of layers it runs as one, and the types and layouts that it computes them in, where those are not the run mode's.
     public var configuration = TargetConfiguration.builtIn(NativeTarget.name)
