@@ -102,7 +102,8 @@ let package = Package(
                 "TestSupport",
             ]),
         tests(
-            "ExecutionTests", ["Execution", "CNativeKernels", "ModelFiles", "ModelGraph", "WeightMapper", "TestSupport"],
+            "ExecutionTests",
+            ["Execution", "CNativeKernels", "ModelFiles", "ModelGraph", "WeightMapper", "TestSupport"],
             resources: [.copy("Fixtures")]),
         tests("wcodecTests", ["wcodec", "Evaluation", "Execution", "WeightArchive", "ModelFiles", "TestSupport"]),
         tests(

@@ -116,7 +116,8 @@ struct ONNXRuntimeLibraryTests {
     @Test func aRunModeIsTheFirstThatBeginsWithItsText() throws {
         for target in ExecutionTargets.all {
             #expect(try RunMode(parsing: target.name) == target.mode)
-            #expect(target.modes.allSatisfy { $0.target == target.name } && Set(target.modes).count == target.modes.count)
+            #expect(
+                target.modes.allSatisfy { $0.target == target.name } && Set(target.modes).count == target.modes.count)
             for mode in target.modes { #expect(try RunMode(parsing: mode.description) == mode) }
         }
         #expect(try RunMode(parsing: "onnxruntime/nchw").description == "onnxruntime/NCHW/F32/plain")
