@@ -95,6 +95,7 @@ import Testing
         NativeRun.tensor("m", [5, 3], seed: 7), NativeRun.tensor("q", [4, 6, 1, 1], seed: 8),
         ONNXTensor("spatial", integers: [2, 3]), ONNXTensor("width", integers: [3]),
         ONNXTensor("rows", integers: [2, -1]),
+        ONNXTensor("pads", integers: [0, 1, 0, 2, 0, 0, 3, 1]), ONNXTensor("scales", reals: [1, 1, 2, 0.6]),
         ONNXTensor("one", integers: [1]), ONNXTensor("five", integers: [5]),
     ]
 
@@ -129,6 +130,9 @@ import Testing
         [ONNXNode("Cast", ["a"], ["y"], ["to": .int(6)])],
         [ONNXNode("Gather", ["a", "one"], ["y"], ["axis": .int(1)])],
         [ONNXNode("Squeeze", ["g", "spatial"], ["y"])], [ONNXNode("Pow", ["a", "two"], ["y"])],
+        [ONNXNode("Pad", ["a", "pads"], ["y"])], [ONNXNode("Pad", ["a", "pads"], ["y"], ["mode": .string("reflect")])],
+        [ONNXNode("Resize", ["a", "", "scales"], ["y"], ["mode": .string("linear")])],
+        [ONNXNode("Resize", ["a", "", "scales"], ["y"], ["mode": .string("cubic"), "antialias": .int(1)])],
     ]
 
     @Test(arguments: Self.followers)
