@@ -5,9 +5,9 @@ import ModelFiles
 /// As text it is "native/NHWC/I8/packed"; the end may be left out where the target's first mode with that beginning is meant.
 ///
 /// Source: the run modes of CN113743598B: a compute unit and a storage format.
-public struct RunMode: Hashable, Sendable, Codable, CustomStringConvertible {
+public struct RunMode: Hashable, Sendable, CustomStringConvertible {
     /// What the weights of a layer lie in from one run to the next.
-    public enum Weights: String, Hashable, Sendable, Codable, CaseIterable {
+    public enum Weights: String, Hashable, Sendable, CaseIterable {
         /// Memory.
         case plain
         /// The packed file, from which they are decoded each time that the layer runs.
@@ -30,6 +30,13 @@ public struct RunMode: Hashable, Sendable, Codable, CustomStringConvertible {
     }
 
     public var description: String { [target, layout, type, weights.rawValue].joined(separator: "/") }
+
+    /// The shortest text with the layout that means this mode, as "native/NHWC".
+    public var shortText: String {
+        let parts = description.split(separator: "/")
+        let texts = (2...parts.count).map { parts.prefix($0).joined(separator: "/") }
+        return texts.first { (try? RunMode(parsing: $0)) == self } ?? description
+    }
 
     /// The mode that a text means: the first of the target's that begins with what it says.
     ///

@@ -15,6 +15,7 @@ struct Wcodec: AsyncParsableCommand {
               wcodec graph model.onnx                   the layers of a network
               wcodec estimate model.onnx                the memory and compute that it needs
               wcodec run model.onnx --input x.npy       what it makes of an input
+              wcodec tune model.onnx --data x.npz       the fastest way to run each layer
 
             EXIT STATUS
               0   done
@@ -30,6 +31,6 @@ struct Wcodec: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             PackCommand.self, UnpackCommand.self, ReportCommand.self, VerifyCommand.self, InspectCommand.self,
-            GraphCommand.self, EstimateCommand.self, RunCommand.self, CodecsCommand.self,
+            GraphCommand.self, EstimateCommand.self, RunCommand.self, TuneCommand.self, CodecsCommand.self,
         ])
 }

@@ -87,7 +87,7 @@ import Testing
             #expect(stream.count < alone / 2)
         }
         // Like frames need not follow each other directly.
-        let interleaved = try Frames(
+        let interleaved = Frames(
             format: frames.format, frames: (0..<9).flatMap { [frames.frames[$0], frames.frames[8 - $0]] })
         let codec = try CodecRegistry.codec("\(name):inter=2")
         #expect(try interleaved.decode(interleaved.encode(codec), codec) == interleaved)

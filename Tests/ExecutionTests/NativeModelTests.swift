@@ -7,7 +7,7 @@ import Testing
 @testable import Execution
 
 /// Trained networks, where `scripts/fetch-models` brought them, beside ONNX Runtime.
-@Suite(.enabled(if: Engines.onnxruntime != nil)) struct NativeModelTests {
+@Suite(.enabled(if: Engines.hasOpenBLAS && Engines.onnxruntime != nil)) struct NativeModelTests {
     private static let folder: String = {
         if let path = ProcessInfo.processInfo.environment["WCODEC_MODELS"] { return path }
         let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Products of integers of 8 bits.
-@Suite(.enabled(if: NativeRun.isAvailable)) struct NativeIntegerTests {
+@Suite(.enabled(if: Engines.hasOpenBLAS)) struct NativeIntegerTests {
     /// Whole numbers from -127 to 127, of which each row of `length` has one of the ends: what they stand for is then known exactly.
     private static func codes(_ count: Int, length: Int, seed: Int) -> [Float] {
         (0..<count).map { (index: Int) -> Float in

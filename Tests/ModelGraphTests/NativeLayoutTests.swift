@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Pictures whose channels lie together give what row-major ones do.
-@Suite(.enabled(if: NativeRun.isAvailable)) struct NativeLayoutTests {
+@Suite(.enabled(if: Engines.hasOpenBLAS)) struct NativeLayoutTests {
     /// Both layouts, and whether they agree within rounding.
     private static func compare(
         _ nodes: [ONNXNode], _ weights: [ONNXTensor], _ shape: [Int], _ target: NativeTarget, version: Int = 17,

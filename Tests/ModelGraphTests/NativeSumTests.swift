@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Sums of products over named dimensions.
-@Suite(.enabled(if: NativeRun.isAvailable)) struct NativeSumTests {
+@Suite(.enabled(if: Engines.hasOpenBLAS)) struct NativeSumTests {
     /// What an equation without ellipses means: a loop over all of its labels.
     private static func sums(_ equation: String, _ shapes: [[Int]], _ factors: [[Float]]) -> [Double] {
         let sides = equation.replacing("->", with: ">").split(separator: ">", omittingEmptySubsequences: false)

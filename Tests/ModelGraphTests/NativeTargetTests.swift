@@ -6,14 +6,8 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Whether OpenBLAS is there, as on every machine that `scripts/install-packages` saw.
-private let hasOpenBLAS: Bool = {
-    if let handle = dlopen("libopenblas.so.0", RTLD_LAZY) { return dlclose(handle) == 0 }
-    return false
-}()
-
 /// The native target on graphs made by hand.
-@Suite(.enabled(if: hasOpenBLAS)) struct NativeTargetTests {
+@Suite(.enabled(if: Engines.hasOpenBLAS)) struct NativeTargetTests {
     private static func numbers(_ count: Int, seed: Int) -> [Float] {
         (0..<count).map { Float(($0 * 7 + seed * 13) % 23 - 11) / 8 }
     }

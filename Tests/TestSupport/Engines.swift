@@ -14,6 +14,12 @@ public enum Engines {
         return folder(of: "openvino").map { "\($0)/libs" }
     }()
 
+    /// Whether OpenBLAS is there, as on every machine that `scripts/install-packages` saw.
+    public static let hasOpenBLAS: Bool = {
+        if let handle = dlopen("libopenblas.so.0", RTLD_LAZY) { return dlclose(handle) == 0 }
+        return false
+    }()
+
     /// The folder of a Python package.
     private static func folder(of package: String) -> String? {
         let script = """

@@ -67,7 +67,7 @@ import WeightArchive
 
     @Test(
         "packed models run layer by layer as restored ones do",
-        .enabled(if: NativeTargetTests.isAvailable),
+        .enabled(if: Engines.hasOpenBLAS),
         arguments: ["", "--as video", "--as audio --bits 12", "--quantizer trellis --bits 4", "--lossless"])
     func layersAreRestoredWhenTheyRun(options: String) async throws {
         let folder = try await folder()
@@ -81,6 +81,11 @@ import WeightArchive
             #expect(result.status == 0, "\(command): \(result.error)")
         }
         #expect(try fileBytes(folder["packed.npy"]) == fileBytes(folder["restored.npy"]))
+        // So they are judged too.
+        let verify = "verify classifier.onnx p.wcz --data data.npz --json --engine native/NCHW/F32"
+        let plain = try await run("\(verify)/plain", in: folder)
+        let packed = try await run("\(verify)/packed", in: folder)
+        #expect(plain.status == 0 && packed.output == plain.output, "\(packed.error)")
         // Nothing is run with weights that are not those that were packed.
         var bytes = try fileBytes(folder["p.wcz"])
         bytes[bytes.count / 2] ^= 1

@@ -67,6 +67,7 @@ INLINE float hyperbolic_tangent(float x)
     q = q * s + 4.89352518554385e-03f;
     float y = bounded * p / q;
     float magnitude = x < 0 ? -x : x;
+    y = magnitude > 9.02f ? (x < 0 ? -1.0f : 1.0f) : y;
     return magnitude < 0.0004f ? x : y;
 }
 

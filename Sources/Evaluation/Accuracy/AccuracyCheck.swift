@@ -36,9 +36,8 @@ public struct AccuracyCheck: Sendable {
         self.restored = restored
         self.data = data
         self.output = output
-        let own = original.inputs.filter { data.shared[$0.name] == nil }
-        let fixed = own.compactMap { $0.shape?.first?.size }.first
-        isFixed = data.joins && fixed != nil
+        let fixed = data.fixedBatch(for: original.inputs)
+        isFixed = fixed != nil
         self.batch = !data.joins ? 1 : max(1, fixed ?? batch ?? Self.defaultBatch(data.count))
     }
 
@@ -46,12 +45,12 @@ public struct AccuracyCheck: Sendable {
     ///
     /// - Parameters:
     ///   - metric: what is measured; chosen by the labels when left out, and nothing without labels.
-    ///   - blank: the class that stands for nothing in sequences.
+    ///   - blanks: the classes that stand for nothing in sequences.
     ///   - threads: batches that are run at the same time; the result does not depend on it.
     ///   - progress: receives the number of samples done.
     /// - Throws: `DataError`, `ExecutionError`, `ArchiveError.cancelled`.
     public func run(
-        _ metric: AccuracyMetric?, blank: Int, threads: Int, progress: ProgressHandler = { _ in }
+        _ metric: AccuracyMetric?, blanks: Set<Int>, threads: Int, progress: ProgressHandler = { _ in }
     ) async throws -> AccuracyResult {
         if let metric, !data.hasLabels, !metric.worksWithoutLabels {
             throw DataError.option("--metric \(metric.rawValue)", expected: "labels", found: "none in \(data.path)")
@@ -60,7 +59,7 @@ public struct AccuracyCheck: Sendable {
         let label = try data.sample(0).label
         let chosen = metric ?? label.map { Self.metric(for: $0, first) }
         let judge = SampleJudge(
-            metric: chosen, reading: try OutputReading(chosen, label: label, first), blank: blank, path: data.path)
+            metric: chosen, reading: try OutputReading(chosen, label: label, first), blanks: blanks, path: data.path)
         var tallies = [SampleJudge.Tallies?](repeating: nil, count: data.count)
         let starts = Array(stride(from: 0, to: data.count, by: size))
         progress(Progress(done: 0, total: data.count))
@@ -93,7 +92,7 @@ public struct AccuracyCheck: Sendable {
         let size = isFixed ? batch : min(batch, data.count)
         let samples = try (0..<min(size, data.count)).map { try data.sample($0) }
         if size > 1, isFixed || canJoin(samples) {
-            let value = try judgedOutput(of: original, try joined(samples[...], size))
+            let value = try judgedOutput(of: original, try data.joined(samples[...], size))
             if value.shape.first == size, let row = value.row(0) { return (row, size) }
             guard !isFixed else {
                 throw DataError.option(
@@ -101,7 +100,7 @@ public struct AccuracyCheck: Sendable {
                 )
             }
         }
-        return (try judgedOutput(of: original, try joined(samples[..<1], 1)), canJoin(samples) ? 1 : size)
+        return (try judgedOutput(of: original, try data.joined(samples[..<1], 1)), canJoin(samples) ? 1 : size)
     }
 
     private func judgeBatch(_ range: Range<Int>, _ size: Int, _ judge: SampleJudge) throws -> [SampleJudge.Tallies] {
@@ -111,7 +110,7 @@ public struct AccuracyCheck: Sendable {
         for start in stride(from: 0, to: samples.count, by: step) {
             let group = samples[start..<start + step]
             let width = isFixed ? size : group.count
-            let inputs = try joined(group, width)
+            let inputs = try data.joined(group, width)
             let before = try judgedOutput(of: original, inputs)
             let after = try judgedOutput(of: restored, inputs)
             for (row, sample) in group.enumerated() {
@@ -131,27 +130,6 @@ public struct AccuracyCheck: Sendable {
 
     private func canJoin(_ samples: [Sample]) -> Bool {
         samples.allSatisfy { $0.inputs.mapValues(\.shape) == samples[0].inputs.mapValues(\.shape) }
-    }
-
-    /// The inputs of some samples together; the last one is repeated where the network wants more.
-    private func joined(_ samples: ArraySlice<Sample>, _ width: Int) throws(DataError) -> [String: TensorValue] {
-        var values = data.shared
-        guard let first = samples.first, let last = samples.last else { return values }
-        for (name, value) in first.inputs {
-            guard width > 1 else {
-                values[name] = value
-                continue
-            }
-            let parts = samples.compactMap { $0.inputs[name] }
-            let padding = last.inputs[name].map { Array(repeating: $0, count: width - parts.count) } ?? []
-            let shape = [width * (value.shape.first ?? 1)] + value.shape.dropFirst()
-            let bytes = (parts + padding).flatMap(\.bytes)
-            guard let joined = TensorValue(type: value.type, shape: shape, bytes: bytes) else {
-                throw .input(path: data.path, input: name, expected: "samples of one size", found: "several sizes")
-            }
-            values[name] = joined
-        }
-        return values
     }
 
     private func judgedOutput(

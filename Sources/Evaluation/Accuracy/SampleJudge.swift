@@ -6,7 +6,7 @@ struct SampleJudge: Sendable {
     let metric: AccuracyMetric?
     let reading: OutputReading
     /// The class that stands for nothing, where outputs are read as a sequence.
-    let blank: Int
+    let blanks: Set<Int>
     /// The data, for errors.
     let path: String
 
@@ -186,7 +186,7 @@ struct SampleJudge: Sendable {
         var last: Int?
         return positions(output).map(\.likeliest).filter { step in
             defer { last = step }
-            return step != last && step != blank
+            return step != last && !blanks.contains(step)
         }
     }
 }

@@ -1,6 +1,7 @@
 import Execution
 import Glibc
 import ModelFiles
+import ModelGraph
 
 /// What a network is given, and what it should make of it.
 public struct Sample: Sendable {
@@ -41,6 +42,36 @@ public struct DataSet: Sendable {
 
     /// A sample by its number, below `count`.
     public func sample(_ index: Int) throws(DataError) -> Sample { try read(index) }
+
+    /// Samples that a network wants together; `nil` where it leaves that open, or samples are not joined.
+    func fixedBatch(for ports: [NetworkPort]) -> Int? {
+        guard joins else { return nil }
+        return ports.filter { shared[$0.name] == nil }.compactMap { $0.shape?.first?.size }.first
+    }
+
+    /// The inputs of some samples together.
+    ///
+    /// - Parameter width: samples in all; the last one is repeated where there are fewer.
+    /// - Throws: `DataError.input` for samples of several sizes.
+    func joined(_ samples: ArraySlice<Sample>, _ width: Int) throws(DataError) -> [String: TensorValue] {
+        var values = shared
+        guard let first = samples.first, let last = samples.last else { return values }
+        for (name, value) in first.inputs {
+            guard width > 1 else {
+                values[name] = value
+                continue
+            }
+            let parts = samples.compactMap { $0.inputs[name] }
+            let padding = last.inputs[name].map { Array(repeating: $0, count: width - parts.count) } ?? []
+            let shape = [width * (value.shape.first ?? 1)] + value.shape.dropFirst()
+            let bytes = (parts + padding).flatMap(\.bytes)
+            guard let joined = TensorValue(type: value.type, shape: shape, bytes: bytes) else {
+                throw .input(path: path, input: name, expected: "samples of one size", found: "several sizes")
+            }
+            values[name] = joined
+        }
+        return values
+    }
 
     /// Opens samples for a network, in any of the forms that docs/data.md describes: an array archive or an array, IDX files, a
     /// folder of files.

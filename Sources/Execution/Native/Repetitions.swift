@@ -30,7 +30,7 @@ extension GraphRun {
                     throw KernelFailure(expected: "a condition", found: "\(results[0].type)")
                 }
                 goesOn = condition.first ?? 0 != 0
-                carried = Array(results[1...carried.count])
+                carried = Array(results.dropFirst().prefix(carried.count))
                 for index in collected.indices { collected[index].append(results[1 + carried.count + index]) }
                 turn += 1
             }

@@ -137,15 +137,7 @@ final class ONNXRuntimeEnvironment: @unchecked Sendable {
     }
 
     /// ONNX Runtime numbers types as ONNX does, of which it takes those of whole bytes.
-    private static func number(of type: DType) -> Int? { numbers[type] }
-
-    private static let numbers: [DType: Int] = {
-        var numbers: [DType: Int] = [:]
-        for number in 1...20 {
-            if let type = ONNXTensor.dtype(number) { numbers[type] = number }
-        }
-        return numbers
-    }()
+    private static func number(of type: DType) -> Int? { ONNXTensor.number(of: type).flatMap { $0 > 20 ? nil : $0 } }
 }
 
 /// What ONNX Runtime says went wrong.

@@ -30,6 +30,8 @@ final class ONNXRuntimeNetwork: LoadedNetwork, @unchecked Sendable {
             defer { functions.ReleaseSessionOptions(options) }
             try environment.check(functions.SetIntraOpNumThreads(options, Int32(threads)))
             try environment.check(functions.SetInterOpNumThreads(options, 1))
+            // Threads of an idle session leave the processor to whatever runs next.
+            try environment.check(functions.AddSessionConfigEntry(options, "session.force_spinning_stop", "1"))
             let level =
                 mode.layout == "blocked" ? wc_onnxruntime_all_optimizations : wc_onnxruntime_extended_optimizations
             try environment.check(functions.SetSessionGraphOptimizationLevel(options, Int32(level)))

@@ -53,6 +53,11 @@ package struct ONNXTensor {
     /// The element type by ONNX's number, or nil for strings and types that are not known here.
     package static func dtype(_ number: Int) -> DType? { dtypes[number] }
 
+    /// ONNX's number of an element type.
+    package static func number(of dtype: DType) -> Int? { numbers[dtype] }
+
+    private static let numbers = Dictionary(uniqueKeysWithValues: dtypes.map { ($1, $0) })
+
     // `TensorProto.DataType` of onnx-ml.proto.
     private static let dtypes: [Int: DType] = [
         1: .f32, 2: .u8, 3: .i8, 4: .u16, 5: .i16, 6: .i32, 7: .i64, 9: .bool, 10: .f16, 11: .f64, 12: .u32, 13: .u64,

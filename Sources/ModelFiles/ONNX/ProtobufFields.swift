@@ -10,7 +10,7 @@ package struct ProtobufFields {
         package let number: Int
         let wireType: UInt8
         /// The whole field, from its tag on.
-        let range: Range<Int>
+        package let range: Range<Int>
         /// The length before the content; empty for the wire types that have none.
         let length: Range<Int>
         /// The content without tag and length.

@@ -14,6 +14,7 @@ public struct TargetConfiguration: Hashable, Sendable, Codable {
     public var targets: [Target]
 
     static let formatName = "wcodec-targets"
+    private static let largest = 1 << 24
 
     /// One target.
     public struct Target: Hashable, Sendable, Codable {
@@ -91,6 +92,18 @@ public struct TargetConfiguration: Hashable, Sendable, Codable {
                     expected: "steps of operators, the first not optional", found: "others")
             }
         }
+    }
+
+    /// Reads a configuration from a file.
+    ///
+    /// - Throws: `GraphError`, as ``init(json:source:)`` does and for a file that cannot be read.
+    public init(path: String) throws(GraphError) {
+        let file = try readingFile { () throws(ModelFileError) in try MappedFile(path) }
+        guard file.size <= Self.largest else {
+            throw .graph(
+                source: path, part: "configuration", expected: "at most \(Self.largest) bytes", found: "\(file.size)")
+        }
+        try self.init(json: file.withAllBytes { Array($0) }, source: path)
     }
 
     /// The configuration as JSON.

@@ -132,6 +132,22 @@ public func writeAtomically(
     try file.commit()
 }
 
+/// Writes a file that appears whole under its name or not at all, by what makes a file of a name.
+///
+/// - Parameters:
+///   - path: its name.
+///   - force: whether a file of that name is replaced.
+///   - inputs: files that it is made from, which are never replaced.
+///   - write: makes a file of the name that it is given, which does not exist.
+/// - Throws: `ArchiveError.exists` when it exists and `force` is false, `.cannotWrite`, and what `write` throws.
+public func writeAtomically(
+    to path: String, force: Bool, inputs: [String] = [], _ write: (String) throws -> Void
+) throws {
+    let file = try AtomicFile(path, force: force, inputs: inputs)
+    try write(file.temporary)
+    try file.commit()
+}
+
 /// Finds out before long work whether its output could be written.
 ///
 /// - Throws: what `writeAtomically` would throw now.

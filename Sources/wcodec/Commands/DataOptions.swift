@@ -2,6 +2,7 @@ import ArgumentParser
 import Evaluation
 import Execution
 import ModelFiles
+import WeightArchive
 
 extension AccuracyMetric: ExpressibleByArgument {}
 
@@ -33,8 +34,11 @@ struct DataOptions: ParsableArguments {
             "Samples that are run together, where the network leaves that open. (default: up to 32)", valueName: "n"))
     var batch: Int?
 
-    @Option(help: ArgumentHelp("For wer: the class that stands for nothing in a sequence.", valueName: "class"))
-    var blank = 0
+    @Option(
+        help: ArgumentHelp(
+            "For wer: the class that stands for nothing in a sequence, or several with commas between.",
+            valueName: "class[,class]"))
+    var blank = "0"
 
     @OptionGroup var engine: EngineOptions
 
@@ -45,7 +49,17 @@ struct DataOptions: ParsableArguments {
         if let batch, !(1...65536).contains(batch) {
             throw ValidationError("--batch: expected 1 to 65536, found \(batch)")
         }
-        guard blank >= 0 else { throw ValidationError("--blank: expected 0 or more, found \(blank)") }
+        _ = try blanks()
+    }
+
+    /// Classes that stand for nothing.
+    fileprivate func blanks() throws -> Set<Int> {
+        let parts = blank.split(separator: ",", omittingEmptySubsequences: false)
+        let classes = parts.compactMap { Int($0) }.filter { $0 >= 0 }
+        guard classes.count == parts.count else {
+            throw ValidationError("--blank: expected numbers from 0 on with commas between, found '\(blank)'")
+        }
+        return Set(classes)
     }
 
     /// Makes the original ready and opens the data, where there are any.
@@ -59,11 +73,13 @@ struct DataOptions: ParsableArguments {
                 found: model.format.title)
         }
         let target = try await engine.target()
-        let network = try target.load(
-            model.path, weights: [:], mode: engine.mode(), threads: AccuracyTrial.threadsOfRun)
-        let samples = try DataSet.open(data, labels: labels, for: network.inputs, scaling: try engine.scaling())
-        return AccuracyTrial(
-            target: target, mode: try engine.mode(), original: network, samples: samples, options: self)
+        let mode = try engine.mode()
+        var plain = mode
+        plain.weights = .plain
+        let network = try target.load(model.path, weights: [:], mode: plain, threads: AccuracyTrial.threadsOfRun)
+        let samples = try DataSet.open(
+            data, labels: labels, for: network.inputs, scaling: try engine.pictures.scaling())
+        return AccuracyTrial(target: target, mode: mode, original: network, samples: samples, options: self)
     }
 }
 
@@ -86,14 +102,20 @@ struct AccuracyTrial: Sendable {
     }
 
     /// Runs both networks on the data.
-    func compare(with restored: String, _ work: RunOptions) async throws -> AccuracyResult {
-        let network = try target.load(restored, weights: [:], mode: mode, threads: Self.threadsOfRun)
+    ///
+    /// - Parameters:
+    ///   - restored: the restored model.
+    ///   - packed: what it was restored from, which a mode of packed weights takes them from.
+    func compare(with restored: String, of packed: PackedModel, _ work: RunOptions) async throws -> AccuracyResult {
+        var means = RunPlan.Means(targets: [mode.target: target], threads: Self.threadsOfRun)
+        means.source = LayerSource(packed).map(ExecutableModel.weightSource)
+        let network = try RunPlan.all(mode).load(restored, by: means)
         let check = try AccuracyCheck(original, network, samples, output: options.output, batch: options.batch)
         let progress = ProgressLine("running", quiet: work.quiet, unit: ("samples", 1))
         defer { progress.clear() }
-        let (metric, blank, threads) = (options.metric, options.blank, work.threads)
+        let (metric, blanks, threads) = (options.metric, try options.blanks(), work.threads)
         return try await withInterruption {
-            try await check.run(metric, blank: blank, threads: threads) { progress.show($0) }
+            try await check.run(metric, blanks: blanks, threads: threads) { progress.show($0) }
         }
     }
 }

@@ -1,15 +1,37 @@
 import ArgumentParser
 import Evaluation
 import Execution
+import ModelGraph
 
 /// Options that say what runs a network, and how pictures become its input.
 struct EngineOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "What runs the network; a run mode of it, as native/NCHW or onnxruntime/NCHW/F32, when it is not to choose itself.",
+            "What runs the network, or a run mode of it as native/NHWC or native/NCHW/F32. (default: \(ExecutionTargets.all[0].name))",
             valueName: ExecutionTargets.all.map { $0.name }.joined(separator: "|")))
-    var engine: String = ExecutionTargets.all[0].name
+    var engine: String?
 
+    @OptionGroup var libraries: EngineLibraries
+
+    @OptionGroup var pictures: PictureOptions
+
+    func validate() throws {
+        do { _ = try mode() } catch { throw ValidationError("--engine: \(error)") }
+    }
+
+    /// How it runs layers: those of a packed file out of that, where it can and is not told otherwise.
+    ///
+    /// - Throws: `ExecutionError.unknownTarget`, `.unknownMode`.
+    func mode(weights: RunMode.Weights = .plain) throws(ExecutionError) -> RunMode {
+        try RunMode(parsing: engine ?? ExecutionTargets.all[0].name, preferring: weights)
+    }
+
+    /// The engine, found on this machine.
+    func target() async throws -> any ExecutionTarget { try await libraries.target(try mode().target) }
+}
+
+/// Options that say where engines are.
+struct EngineLibraries: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "ONNX Runtime's library, or the folder it lies in. (default: what WCODEC_ONNXRUNTIME names, the system's, or that of "
@@ -22,6 +44,34 @@ struct EngineOptions: ParsableArguments {
             valueName: "path"), completion: .file())
     var openvino: String?
 
+    /// The target of a name, found on this machine.
+    ///
+    /// - Throws: `ExecutionError.missing`, `.unknownTarget`.
+    func target(_ name: String) async throws(ExecutionError) -> any ExecutionTarget {
+        let libraries = [ONNXRuntime.name: onnxruntime, OpenVINO.name: openvino]
+        return try await ExecutionTargets.named(name).init(library: libraries[name] ?? nil)
+    }
+
+    /// The targets that run modes need, found on this machine, by name.
+    ///
+    /// - Parameter configuration: says which chains of layers the native target runs as one.
+    func targets(
+        of modes: some Collection<RunMode>, _ configuration: TargetConfiguration? = nil
+    ) async throws -> [String: any ExecutionTarget] {
+        var targets: [String: any ExecutionTarget] = [:]
+        for name in Set(modes.map(\.target)).sorted() { targets[name] = try await target(name) }
+        if let fused = configuration?.targets.first(where: { $0.name == NativeTarget.name }),
+            var native = targets[fused.name] as? NativeTarget
+        {
+            native.configuration.targets[0].fusions = fused.fusions
+            targets[fused.name] = native
+        }
+        return targets
+    }
+}
+
+/// Options that say how pictures become inputs.
+struct PictureOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "What is taken from the samples of a picture, 0 to 1: one value, or one for each channel. (default: 0)",
@@ -32,24 +82,7 @@ struct EngineOptions: ParsableArguments {
         help: ArgumentHelp("What they are divided by then. (default: 1)", valueName: "d[,d,d]"))
     var std: String?
 
-    func validate() throws {
-        do { _ = try mode() } catch { throw ValidationError("--engine: \(error)") }
-        _ = try scaling()
-    }
-
-    /// How it runs layers: those of a packed file out of that, where it can and is not told otherwise.
-    ///
-    /// - Throws: `ExecutionError.unknownTarget`, `.unknownMode`.
-    func mode(weights: RunMode.Weights = .plain) throws(ExecutionError) -> RunMode {
-        try RunMode(parsing: engine, preferring: weights)
-    }
-
-    /// The engine, found on this machine.
-    func target() async throws -> any ExecutionTarget {
-        let libraries = [ONNXRuntime.name: onnxruntime, OpenVINO.name: openvino]
-        let name = try mode().target
-        return try await ExecutionTargets.named(name).init(library: libraries[name] ?? nil)
-    }
+    func validate() throws { _ = try scaling() }
 
     /// How samples of pictures become floats.
     func scaling() throws -> PictureScaling {

@@ -3,6 +3,7 @@ import Evaluation
 import Execution
 import Glibc
 import ModelFiles
+import ModelGraph
 import WeightArchive
 
 struct RunCommand: AsyncParsableCommand {
@@ -49,6 +50,13 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "A configuration that says which target runs which layers, as docs/targets.md describes it.",
+            valueName: "file"),
+        completion: .file(extensions: ["json"]))
+    var targets: String?
+
+    @Option(
+        help: ArgumentHelp(
             "The model that it was packed against, as --delta named it.", valueName: "base"), completion: .file())
     var delta: String?
 
@@ -60,35 +68,53 @@ struct RunCommand: AsyncParsableCommand {
 
     @OptionGroup var work: RunOptions
 
-    func validate() throws { _ = try inputSizes(shapes) }
+    func validate() throws {
+        _ = try inputSizes(shapes)
+        guard targets == nil || engine.engine == nil else {
+            throw ValidationError("expected --engine or --targets, found both")
+        }
+    }
 
     func run() async throws {
         try await reportingErrors {
             let files = inputs.map(InputArgument.init)
             let sources = [model] + files.map(\.path)
             if let output { try checkWritable(output, force: force, inputs: sources) }
-            let target = try await engine.target()
-            let isPacked = try PackedModel.recognizes(model)
-            let mode = try engine.mode(weights: isPacked ? .packed : .plain)
-            guard isPacked || mode.weights == .plain else {
-                throw DataError.file(
-                    path: model, part: "model", expected: "a packed file for \(mode)", found: "another")
-            }
-            let model = try await ExecutableModel(model, delta: delta, restoresLayers: mode.weights == .plain, work)
+            let configuration = try targets.map { (path) throws(GraphError) in try TargetConfiguration(path: path) }
+            var model = try ExecutableModel(model, delta: delta)
             defer { model.remove() }
-            let network = try model.load(by: target, mode, threads: work.threads)
+            let plan = try plan(of: model, configuration)
+            let found = try await engine.libraries.targets(of: plan.modes, configuration)
+            try await model.prepare(for: plan, work)
+            let network = try plan.load(model.path, by: model.means(found, threads: work.threads))
             let values = try InputAssignment(files, of: self.model, to: network.inputs).values(
-                shapes: try inputSizes(shapes), scaling: try engine.scaling())
+                shapes: try inputSizes(shapes), scaling: try engine.pictures.scaling())
             let start = ContinuousClock.now
             let results = try network.run(values)
             let time = ContinuousClock.now - start
             let outputs = network.outputs.compactMap { port in results[port.name].map { (port.name, $0) } }
             if let output { try write(outputs, to: output, sources) }
             let document = RunDocument(
-                engine: target.description, threads: work.threads, load: network.loadTime, run: time, outputs)
+                engine: Self.engines(plan, found), threads: work.threads, load: network.loadTime, run: time, outputs)
             if json { return try printJSON(document) }
             if !work.quiet { for line in document.lines(width: terminalWidth()) { print(line) } }
         }
+    }
+
+    /// How the layers are run: as options say, else as the model itself does, else by the default engine.
+    private func plan(of model: ExecutableModel, _ configuration: TargetConfiguration?) throws -> RunPlan {
+        if let configuration { return try RunPlan(configuration, of: model.path, weights: model.weights) }
+        if engine.engine == nil, let held = try RunPlan(heldBy: model.path) { return held }
+        return .all(try engine.mode(weights: model.weights))
+    }
+
+    /// What ran the network, and where several modes did, which.
+    private static func engines(_ plan: RunPlan, _ targets: [String: any ExecutionTarget]) -> String {
+        let names = targets.sorted { $0.key < $1.key }.map(\.value.description).joined(separator: ", ")
+        guard case .each(let network, let modes) = plan, plan.modes.count > 1 else { return names }
+        let segments = Partition(network.graph, modes: modes).segments.count
+        let texts = plan.modes.map(\.description).sorted().joined(separator: ", ")
+        return "\(names): \(texts) in \(count(segments, "segment"))"
     }
 
     private func write(_ outputs: [(String, TensorValue)], to path: String, _ sources: [String]) throws {

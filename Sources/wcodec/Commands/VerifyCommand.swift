@@ -94,7 +94,7 @@ struct VerifyCommand: AsyncParsableCommand {
                     before: try await command.metric(of: original), after: try await command.metric(of: restored),
                     higherIsBetter: !lowerIsBetter)
             }
-            let accuracy = try await trial?.compare(with: restored, run)
+            let accuracy = try await trial?.compare(with: restored, of: model, run)
             if let accuracy {
                 change = accuracy.change
                 guard maxLoss == nil || change != nil else {

@@ -48,9 +48,9 @@ struct AccuracyCheckTests {
 
     private func check(
         _ a: FunctionNetwork, _ b: FunctionNetwork, _ data: DataSet, _ metric: AccuracyMetric? = nil, batch: Int? = nil,
-        threads: Int = 2
+        threads: Int = 2, blanks: Set<Int> = [0]
     ) async throws -> AccuracyResult {
-        try await AccuracyCheck(a, b, data, batch: batch).run(metric, blank: 0, threads: threads)
+        try await AccuracyCheck(a, b, data, batch: batch).run(metric, blanks: blanks, threads: threads)
     }
 
     private let same = FunctionNetwork { $0 }
@@ -129,6 +129,9 @@ struct AccuracyCheckTests {
         }
         let result = try await check(steps, steps, rows, .wer)
         #expect(abs((result.before?.value ?? 0) - 1.0 / 3) < 1e-12)
+        // Without class 2 too: 1 1.
+        let fewer = try await check(steps, steps, rows, .wer, blanks: [0, 2])
+        #expect(abs((fewer.before?.value ?? 0) - 2.0 / 3) < 1e-12)
     }
 
     @Test func batchesDoNotChangeTheResult() async throws {

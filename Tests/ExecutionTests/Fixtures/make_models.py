@@ -75,7 +75,31 @@ def classifier():
     )
 
 
+def convolutions():
+    """Two convolutions, the first with an activation, the mean of each channel, and a matrix large enough to be packed."""
+    random = np.random.RandomState(1)
+
+    def weights(*shape):
+        return random.normal(0, 0.3, shape).astype(np.float32)
+
+    save(
+        "convolutions",
+        [
+            helper.make_node("Conv", ["x", "w1", "b1"], ["a"], name="first", pads=[1, 1, 1, 1]),
+            helper.make_node("Relu", ["a"], ["r"], name="active"),
+            helper.make_node("Conv", ["r", "w2"], ["c"], name="second"),
+            helper.make_node("GlobalAveragePool", ["c"], ["g"], name="mean"),
+            helper.make_node("Flatten", ["g"], ["f"], name="flat"),
+            helper.make_node("Gemm", ["f", "w3"], ["y"], name="last", transB=1),
+        ],
+        [value("x", FLOAT, ["batch", 3, 8, 8])],
+        [value("y", FLOAT, ["batch", 32])],
+        {"w1": weights(16, 3, 3, 3), "b1": weights(16), "w2": weights(64, 16, 1, 1), "w3": weights(32, 64)},
+    )
+
+
 if __name__ == "__main__":
+    convolutions()
     linear()
     lookup()
     picture()

@@ -1,17 +1,10 @@
 import Execution
-import Foundation
 import ModelFiles
 import TestSupport
 import Testing
 
 /// The native target on graphs of one input x and one output y.
 enum NativeRun {
-    /// Whether OpenBLAS is there, as on every machine that `scripts/install-packages` saw.
-    static let isAvailable: Bool = {
-        if let handle = dlopen("libopenblas.so.0", RTLD_LAZY) { return dlclose(handle) == 0 }
-        return false
-    }()
-
     /// Numbers of both signs that seem to follow no rule.
     static func numbers(_ count: Int, seed: Int) -> [Float] {
         (0..<count).map { (index: Int) -> Float in

@@ -43,6 +43,7 @@ struct ONNXModel: Sendable {
             for input in function.inputs { content += text(4, input) }
             for output in function.outputs { content += text(5, output) }
             for node in function.nodes { content += message(7, node.bytes) }
+            content += message(9, text(1, "") + varint(2, sets[""] ?? 17))
             bytes += message(25, content + text(10, function.domain))
         }
         return bytes

@@ -69,6 +69,7 @@ enum { wc_onnxruntime_extended_optimizations = 2, wc_onnxruntime_all_optimizatio
     F(98, ReleaseTypeInfo, void, (OrtTypeInfo *_Nullable)) \
     F(99, ReleaseTensorTypeAndShapeInfo, void, (OrtTensorInfo *_Nullable)) \
     F(100, ReleaseSessionOptions, void, (OrtSessionOptions *_Nullable)) \
+    F(130, AddSessionConfigEntry, WC_STATUS, (OrtSessionOptions *_Nonnull, const char *_Nonnull, const char *_Nonnull)) \
     F(150, AddInitializer, WC_STATUS, (OrtSessionOptions *_Nonnull, const char *_Nonnull, const OrtValue *_Nonnull))
 
 #define WC_FUNCTION(place, name, result, parameters) result(*_Nonnull name) parameters;

@@ -135,6 +135,9 @@ struct ResizeRule {
                     start: roi.isEmpty ? 0 : roi[number], end: roi.isEmpty ? 1 : roi[number + list.count]))
         }
         self.parts = parts
+        var all = shape
+        for part in parts { all[part.axis] = part.output }
+        _ = try checkedCount(all)
     }
 
     /// What each output of a dimension is made of; nothing where it lies outside of the input.
@@ -142,6 +145,9 @@ struct ResizeRule {
         var result: [[Tap]] = []
         for index in 0..<part.output {
             let place = try position(Double(index), part)
+            guard abs(place) < 0x1p40 else {
+                throw KernelFailure(expected: "a place near the input", found: "\(place)")
+            }
             if coordinates == "tf_crop_and_resize", place < 0 || place > Double(part.size - 1) {
                 result.append([])
                 continue
