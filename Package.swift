@@ -50,6 +50,8 @@ let package = Package(
         .target(name: "CCodecShims", dependencies: ["CPNG", "CDeflate"], path: "Sources/CLibs/CCodecShims"),
         // The functions of engines that are loaded when a network is run.
         .target(name: "CEngineShims", path: "Sources/CLibs/CEngineShims"),
+        // Inner loops that are compiled for several sets of instructions.
+        .target(name: "CNativeKernels", path: "Sources/CLibs/CNativeKernels"),
 
         library("WeightMapper"),
         library("Codecs", ["CPNG", "CCodecShims"]),
@@ -65,7 +67,8 @@ let package = Package(
         library(
             "Execution",
             [
-                "CEngineShims", "ModelFiles", "ModelGraph", .product(name: "Subprocess", package: "swift-subprocess"),
+                "CEngineShims", "CNativeKernels", "ModelFiles", "ModelGraph", "WeightMapper",
+                .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
         library("WeightArchive", ["WeightMapper", "Codecs", "ModelFiles", "CZip", "CXXHash", "CZlib"]),
@@ -99,7 +102,8 @@ let package = Package(
                 "TestSupport",
             ]),
         tests(
-            "ExecutionTests", ["Execution", "ModelFiles", "ModelGraph", "TestSupport"],
+            "ExecutionTests",
+            ["Execution", "CNativeKernels", "ModelFiles", "ModelGraph", "WeightMapper", "TestSupport"],
             resources: [.copy("Fixtures")]),
         tests("wcodecTests", ["wcodec", "Evaluation", "Execution", "WeightArchive", "ModelFiles", "TestSupport"]),
         tests(

@@ -137,6 +137,24 @@ struct PartitionTests {
         }
     }
 
+    @Test func aTargetMayBeThereTwiceInOtherModes() throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.write(Self.model().bytes, "model.onnx")
+        let configuration = TargetConfiguration(targets: [
+            .init(name: "native", operators: ["Conv"], type: "I8", layout: "NHWC"),
+            .init(name: "native", operators: ["*"]),
+        ])
+        guard case .each(let network, let modes) = try RunPlan(configuration, of: path, weights: .plain) else {
+            Issue.record("expected a mode for each layer")
+            return
+        }
+        for (layer, mode) in zip(network.graph.layers, modes) where layer.graphs.isEmpty {
+            let expected = layer.type == "Conv" ? "native/NHWC/I8/plain" : "native/NCHW/F32/plain"
+            #expect(mode.description == expected, "\(layer.type)")
+        }
+        #expect(Set(modes).count == 2)
+    }
+
     @Test func aModelHoldsItsRunModes() throws {
         let folder = try TemporaryFolder()
         let path = try folder.write(Self.model().bytes, "model.onnx")

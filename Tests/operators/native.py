@@ -1,6 +1,6 @@
-"""Runs the operator tests of the onnx package on the native target.
+"""Runs the operator tests of the onnx package on a mode of the native target, as native/NHWC/F32.
 
-    python3 Tests/operators/native.py WCODEC [OPERATOR ...]
+    python3 Tests/operators/native.py WCODEC ENGINE [OPERATOR ...]
 
 A case counts when all of its operators are among those listed (all that the target does not refuse, when none are), its tensors are
 of types that the target computes with and it is none of EXCEPTIONS. Outputs are compared with the tolerances that onnx's own test
@@ -23,7 +23,7 @@ TYPES = {"float32", "int64", "int32", "int16", "int8", "uint32", "uint16", "uint
 
 # Forms of claimed operators that the target refuses in a line: what only training needs, indices of a pool, blocked scales.
 EXCEPTIONS = re.compile(
-    r"test_(training_dropout|batchnorm_\w+_training|batchnorm\w*_training_mode|maxpool_with_argmax|\w*quantizelinear_blocked)"
+    r"test_(training_dropout|scan_sum|batchnorm_\w+_training|batchnorm\w*_training_mode|maxpool_with_argmax|\w*quantizelinear_blocked)"
 )
 
 
@@ -47,7 +47,7 @@ def is_plain(value):
     return isinstance(value, np.ndarray | np.generic) and str(value.dtype) in TYPES
 
 
-def run(wcodec, claimed, case, work):
+def run(wcodec, engine, claimed, case, work):
     model, (inputs, outputs) = case.model, case.data_sets[0]
     used = {name for domain, name in operators(model.graph) if domain in ("", "ai.onnx")}
     if any(domain not in ("", "ai.onnx") for domain, _ in operators(model.graph)) or model.functions:
@@ -59,7 +59,7 @@ def run(wcodec, claimed, case, work):
     folder = work / case.name
     folder.mkdir()
     onnx.save(model, folder / "model.onnx")
-    arguments = [wcodec, "run", folder / "model.onnx", "--engine", "native", "-o", folder / "y.npz"]
+    arguments = [wcodec, "run", folder / "model.onnx", "--engine", engine, "-o", folder / "y.npz"]
     names = [value.name for value in model.graph.input]
     for number, (name, value) in enumerate(zip(names, inputs)):
         np.save(folder / f"{number}.npy", value)
@@ -82,11 +82,11 @@ def run(wcodec, claimed, case, work):
 
 
 def main():
-    wcodec, claimed = sys.argv[1], set(sys.argv[2:])
+    wcodec, engine, claimed = sys.argv[1], sys.argv[2], set(sys.argv[3:])
     cases = [case for case in collect_testcases(None) if case.data_sets]
     counts, passed = collections.Counter(), collections.Counter()
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(2) as pool:
-        results = pool.map(lambda case: run(wcodec, claimed, case, pathlib.Path(folder)), cases)
+        results = pool.map(lambda case: run(wcodec, engine, claimed, case, pathlib.Path(folder)), cases)
         for case, (state, reason) in zip(cases, results):
             counts[state] += 1
             if state == "passed":

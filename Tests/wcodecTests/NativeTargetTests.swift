@@ -10,10 +10,11 @@ import Testing
 
     @Test(
         "All operators that it claims agree with the tests of the onnx package",
-        .enabled(if: Engines.hasOpenBLAS && Python.has("onnx, numpy")))
-    func operators() throws {
+        .enabled(if: Engines.hasOpenBLAS && Python.has("onnx, numpy")),
+        arguments: ["native/NCHW/F32", "native/NHWC/F32"])
+    func operators(mode: String) throws {
         let result = try Python.run(
-            ["-W", "ignore", Self.script, "\(productsFolder)/wcodec"] + NativeTarget.operators)
+            ["-W", "ignore", Self.script, "\(productsFolder)/wcodec", mode] + NativeTarget.operators)
         #expect(result.status == 0, "\(result.output)")
         #expect(result.output.contains(" passed, 0 failed"), "\(result.output)")
     }

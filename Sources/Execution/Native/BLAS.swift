@@ -49,6 +49,13 @@ struct BLAS: Sendable {
         guard [m, n, k, lda, ldb, ldc].allSatisfy({ $0 <= Int32.max }) else {
             throw KernelFailure(expected: "matrices with sides below 2^31", found: "\(m) x \(k) by \(k) x \(n)")
         }
+        // OpenBLAS multiplies a vector as if it were a matrix many times more slowly.
+        if m == 1 {
+            functions.sgemv(
+                101, isBTransposed ? 111 : 112, Int32(isBTransposed ? n : k), Int32(isBTransposed ? k : n), alpha, b,
+                Int32(max(ldb, 1)), a, Int32(isATransposed ? max(lda, 1) : 1), beta, c, 1)
+            return
+        }
         functions.sgemm(
             101, isATransposed ? 112 : 111, isBTransposed ? 112 : 111, Int32(m), Int32(n), Int32(k), alpha, a,
             Int32(max(lda, 1)), b, Int32(max(ldb, 1)), beta, c, Int32(max(ldc, 1)))

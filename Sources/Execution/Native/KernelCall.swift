@@ -7,14 +7,27 @@ struct KernelFailure: Error {
     let found: String
 }
 
+/// How a layer is computed.
+struct LayerMode: Sendable {
+    /// The order in which convolutions and pools give pictures.
+    var order = Tensor.Order.rowMajor
+    /// Whether products with weights are of integers of 8 bits.
+    var usesIntegers = false
+}
+
 /// A layer with the tensors that it takes: what a kernel works on.
 struct KernelCall {
-    let layer: Layer
+    var layer: Layer
     /// The inputs; `nil` for one that is left out.
     var inputs: [Tensor?]
     /// Version of the operator set that the layer is of.
     let version: Int
     let blas: BLAS
+    let mode: LayerMode
+    /// The inputs that are weights of the graph.
+    let weights: Set<Int>
+    /// What is made of them for later runs too; `nil` where weights do not stay in memory.
+    let memory: PreparedWeights?
 
     /// Attributes that enter arithmetic stay far from overflow.
     private static let largest = 1 << 24
@@ -43,6 +56,17 @@ struct KernelCall {
             throw KernelFailure(expected: "floats in input \(index)", found: "\(tensor.type)")
         }
         return (floats, tensor.shape)
+    }
+
+    /// Whether products with input 1 are to be of integers: it has to be a weight.
+    var usesIntegers: Bool { mode.usesIntegers && weights.contains(1) }
+
+    /// What a kernel makes of some of its inputs, once where they are weights that stay in memory.
+    func prepared<Value: Sendable>(
+        from inputs: [Int], _ make: () throws(KernelFailure) -> Value
+    ) throws(KernelFailure) -> Value {
+        guard let memory, weights.isSuperset(of: inputs) else { return try make() }
+        return try memory.value(make)
     }
 
     /// The elements of input number `index`; `nil` when it is left out.

@@ -8,12 +8,16 @@ import ModelGraph
 public struct NativeTarget: LayerwiseTarget {
     public static let name = "native"
 
-    public static let modes = [RunMode(name), RunMode(name, weights: .packed)]
+    public static let modes = ["NCHW", "NHWC"].flatMap { layout in
+        ["F32", "I8"].flatMap { type in
+            RunMode.Weights.allCases.map { RunMode(name, layout: layout, type: type, weights: $0) }
+        }
+    }
 
     /// The types of ONNX's own operators that it computes, beside calls of functions.
-    public static var operators: [String] { (Kernels.all.keys + ["If"]).sorted() }
+    public static var operators: [String] { (Kernels.all.keys + ["If", "Loop", "Scan"]).sorted() }
 
-    /// Which chains of layers it runs as one.
+    /// Which chains of layers it runs as one, and the types and layouts that it computes them in, where those are not the run mode's.
     public var configuration = TargetConfiguration.builtIn(NativeTarget.name)
 
     private let blas: BLAS
@@ -27,13 +31,15 @@ public struct NativeTarget: LayerwiseTarget {
         _ path: String, weights: [String: TensorValue], mode: RunMode, threads: Int
     ) throws(ExecutionError) -> any LoadedNetwork {
         _ = try initializers(weights, of: path)
-        return try NativeNetwork(path, replaced: weights, source: nil, threads: threads, configuration, blas)
+        return try NativeNetwork(
+            path, replaced: weights, source: nil, threads: threads, try NativeChoices(configuration, mode), blas)
     }
 
     public func load(
         _ path: String, source: @escaping WeightSource, mode: RunMode, threads: Int
     ) throws(ExecutionError) -> any LoadedNetwork {
-        try NativeNetwork(path, replaced: [:], source: source, threads: threads, configuration, blas)
+        try NativeNetwork(
+            path, replaced: [:], source: source, threads: threads, try NativeChoices(configuration, mode), blas)
     }
 }
 
@@ -49,7 +55,7 @@ final class NativeNetwork: LoadedNetwork {
 
     init(
         _ path: String, replaced: [String: TensorValue], source: WeightSource?, threads: Int,
-        _ configuration: TargetConfiguration, _ blas: BLAS
+        _ choices: NativeChoices, _ blas: BLAS
     ) throws(ExecutionError) {
         let start = ContinuousClock.now
         self.path = path
@@ -65,7 +71,7 @@ final class NativeNetwork: LoadedNetwork {
         } catch {
             throw .model(path: path, engine: NativeTarget.name, reason: error.description)
         }
-        do throws(KernelFailure) { plan = try GraphPlan(network.graph, configuration, source: path) } catch {
+        do throws(KernelFailure) { plan = try GraphPlan(network.graph, choices, source: path) } catch {
             throw .model(
                 path: path, engine: NativeTarget.name, reason: "expected \(error.expected), found \(error.found)")
         }

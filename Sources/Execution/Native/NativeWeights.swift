@@ -1,6 +1,5 @@
 import ModelFiles
 import ModelGraph
-import Synchronization
 
 /// The weights of an ONNX model, each read when a layer needs it.
 final class NativeWeights: Sendable {
@@ -11,8 +10,6 @@ final class NativeWeights: Sendable {
     private let external: ModelFile?
     private let replaced: [String: TensorValue]
     private let source: WeightSource?
-    /// Weights of the model's own files that were read before.
-    private let kept = Mutex<[String: Tensor]>([:])
 
     /// - Parameters:
     ///   - replaced: values in the place of those of initializers.
@@ -32,7 +29,7 @@ final class NativeWeights: Sendable {
         external = isExternal ? try ModelFiles.open(file.path) : nil
     }
 
-    /// Whether what was read once stays in memory.
+    /// Whether those that were read once are to stay in memory.
     var areKept: Bool { source == nil }
 
     /// The elements of a weight.
@@ -48,12 +45,8 @@ final class NativeWeights: Sendable {
                 throw KernelFailure(expected: "weight \(quoted(weight.name))", found: "\(error)")
             }
             if let given { return try tensor(given) }
-        } else if let tensor = kept.withLock({ $0[weight.name] }) {
-            return tensor
         }
-        let tensor = try read(weight)
-        if source == nil { kept.withLock { $0[weight.name] = tensor } }
-        return tensor
+        return try read(weight)
     }
 
     private func tensor(_ value: TensorValue) throws(KernelFailure) -> Tensor {

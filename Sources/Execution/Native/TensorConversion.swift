@@ -55,7 +55,7 @@ extension Tensor {
             integers.map { Number(truncatingIfNeeded: $0) }.withUnsafeBytes { Array($0) }
         }
         let all: [UInt8] =
-            switch elements {
+            switch rowMajor().elements {
             case .floats(let floats): floats.withUnsafeBytes { Array($0) }
             case .integers(let integers):
                 switch type.bitWidth {

@@ -54,7 +54,9 @@ public enum RunPlan: Sendable {
         _ configuration: TargetConfiguration, of path: String, weights: RunMode.Weights
     ) throws(ExecutionError) {
         let modes = try configuration.targets.map { (target) throws(ExecutionError) in
-            try RunMode(parsing: "\(target.name)/\(target.layout)/\(target.type)", preferring: weights)
+            let usual = try ExecutionTargets.named(target.name).mode
+            let (layout, type) = (target.layout ?? usual.layout, target.type ?? usual.type)
+            return try RunMode(parsing: "\(target.name)/\(layout)/\(type)", preferring: weights)
         }
         let network = try Self.network(path)
         let subgraphs: [SubgraphOperator]
@@ -63,8 +65,11 @@ public enum RunPlan: Sendable {
         }
         var result = [RunMode?](repeating: nil, count: network.graph.layers.count)
         for subgraph in subgraphs {
-            let place = configuration.targets.firstIndex { $0.name == subgraph.target } ?? 0
-            for layer in subgraph.layers { result[layer] = modes[place] }
+            // A target may be there twice, in other modes.
+            let place = configuration.targets.firstIndex {
+                ($0.name, $0.layout, $0.type) == (subgraph.target, subgraph.layout, subgraph.type)
+            }
+            for layer in subgraph.layers { result[layer] = modes[place ?? 0] }
         }
         self = .each(network, result.compactMap(\.self))
     }

@@ -8,10 +8,10 @@ public struct SubgraphOperator: Hashable, Sendable {
     public var kind: String
     /// The target that runs it.
     public var target: String
-    /// The type that it is computed in.
-    public var type: String
-    /// The order of dimensions that pictures have.
-    public var layout: String
+    /// The type that it is computed in, where the configuration says one.
+    public var type: String?
+    /// The order of dimensions that pictures have, where the configuration says one.
+    public var layout: String?
     /// Places of its layers among those of the graph, in order.
     public var layers: [Int]
 }

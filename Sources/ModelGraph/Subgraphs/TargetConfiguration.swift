@@ -22,15 +22,15 @@ public struct TargetConfiguration: Hashable, Sendable, Codable {
         public var name: String
         /// Types of operators that it takes; "*" stands for all.
         public var operators: [String]
-        /// The type that it computes in.
-        public var type: String
-        /// The order of dimensions that it keeps pictures in.
-        public var layout: String
+        /// The type that it computes in; when left out, whichever it is told to.
+        public var type: String?
+        /// The order of dimensions that it keeps pictures in; when left out, whichever it is told to.
+        public var layout: String?
         /// Chains of layers that it runs as one, those that are to be tried first in front.
         public var fusions: [Fusion]
 
         public init(
-            name: String, operators: [String], type: String = "F32", layout: String = "NCHW", fusions: [Fusion] = []
+            name: String, operators: [String], type: String? = nil, layout: String? = nil, fusions: [Fusion] = []
         ) {
             self.name = name
             self.operators = operators

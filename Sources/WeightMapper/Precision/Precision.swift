@@ -71,7 +71,7 @@ extension PrecisionKind {
     /// binary64 where that has no normal number. With an exponent, values in the upper half of the last step below
     /// 2^(s + bitnum - 1) are rounded to a k of 2^(bitnum-1), which has no such number: they saturate, at an error of no
     /// more than a step.
-    func step(fitting largest: Double, bits: Int) -> Double {
+    public func step(fitting largest: Double, bits: Int) -> Double {
         switch self {
         case .exponent:
             let s = ceilingOfBinaryLogarithm(largest) - bits + 1

@@ -7,6 +7,9 @@ typedef struct {
     /// Row-major (101) C = alpha A B + beta C; A and B as they are (111) or transposed (112).
     void (*_Nonnull sgemm)(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *_Nonnull a,
                            int lda, const float *_Nonnull b, int ldb, float beta, float *_Nonnull c, int ldc);
+    /// y = alpha A x + beta y with a row-major m x n matrix A, as it is (111) or transposed (112).
+    void (*_Nonnull sgemv)(int order, int transpose, int m, int n, float alpha, const float *_Nonnull a, int lda,
+                           const float *_Nonnull x, int step_x, float beta, float *_Nonnull y, int step_y);
     /// Threads that later calls use.
     void (*_Nonnull set_threads)(int count);
     /// The library's version and what it was built with.

@@ -1,3 +1,4 @@
+import CNativeKernels
 import Glibc
 import ModelGraph
 
@@ -11,8 +12,8 @@ extension Kernels {
                 max($0, 0)
             }
         },
-        "Sigmoid": { (call) throws(KernelFailure) in try each(&call) { sigmoid($0) } },
-        "Tanh": { (call) throws(KernelFailure) in try each(&call) { tanhf($0) } },
+        "Sigmoid": { (call) throws(KernelFailure) in try all(&call, wc_sigmoid) },
+        "Tanh": { (call) throws(KernelFailure) in try all(&call, wc_tanh) },
         "LeakyRelu": { (call) throws(KernelFailure) in
             let alpha = call.number("alpha", orElse: 0.01)
             return try each(&call) { $0 < 0 ? alpha * $0 : $0 }
@@ -41,7 +42,7 @@ extension Kernels {
         "HardSwish": { (call) throws(KernelFailure) in try each(&call) { $0 * clamped($0 / 6 + 0.5, 0, 1) } },
         "Swish": { (call) throws(KernelFailure) in
             let alpha = call.number("alpha", orElse: 1)
-            return try each(&call) { $0 * sigmoid(alpha * $0) }
+            return try all(&call) { wc_swish($0, $1, alpha) }
         },
         "Mish": { (call) throws(KernelFailure) in try each(&call) { $0 * tanhf(softplus($0)) } },
         "Softplus": { (call) throws(KernelFailure) in try each(&call) { softplus($0) } },
@@ -52,7 +53,7 @@ extension Kernels {
                     0.5 * $0 * (1 + tanhf(0.7978845608 * ($0 + 0.044715 * $0 * $0 * $0)))
                 }
             }
-            return try each(&call) { 0.5 * $0 * (1 + erff($0 * 0.70710678)) }
+            return try all(&call, wc_gelu)
         },
         "Shrink": { (call) throws(KernelFailure) in
             let (lambda, bias) = (call.number("lambd", orElse: 0.5), call.number("bias", orElse: 0))
@@ -102,9 +103,10 @@ extension Kernels {
         let most = row.max() ?? 0
         var sum: Float = 0
         for index in row.indices {
-            row[index] = expf(row[index] - most)
-            sum += row[index]
+            row[index] -= most
         }
+        if let base = row.baseAddress { wc_exp(base, row.count) }
+        for number in row { sum += number }
         return sum
     }
 

@@ -10,34 +10,30 @@ extension Kernels {
 
     /// X [N, C, spatial...] with W [M, C/groups, kernel...] gives Y [N, M, spatial...].
     private static func convolution(_ call: inout KernelCall) throws(KernelFailure) -> [Tensor] {
-        let (x, xShape) = try call.floats(0)
-        let (w, wShape) = try call.floats(1)
-        let groups = try call.integer("group", orElse: 1)
-        guard xShape.count > 2, wShape.count == xShape.count, groups > 0, wShape[0] % groups == 0,
-            xShape[1] % groups == 0, xShape[1] / groups == wShape[1]
-        else {
-            throw KernelFailure(
-                expected: "weights of M x C/\(groups) and a kernel for an input of N x C",
-                found: "\(text(wShape)) for \(text(xShape))")
+        let sizes = try ConvolutionSizes(call)
+        if call.usesIntegers, !sizes.isDepthwise, !sizes.shape.contains(0) {
+            call.inputs[0] = try call.taken(0).channelsLast()
+            if let y = try integerConvolution(call, sizes) { return [y.ordered(call.mode.order)] }
         }
-        let windows = try Windows(call, input: Array(xShape[2...]), kernel: Array(wShape[2...]))
-        let bias = try call.optionalFloats(2, count: wShape[0])
-        let shape = [xShape[0], wShape[0]] + windows.output
-        var y = [Float](repeating: 0, count: try checkedCount(shape))
-        let (inputs, outputs) = (wShape[1], wShape[0] / groups)
-        let size = try checkedCount(windows.output)
-        guard !y.isEmpty, inputs > 0 else { return [Tensor(biased(y, bias, size), shape)] }
-        let area = try checkedCount(windows.input)
-        let kernel = try checkedCount([inputs] + windows.kernel)
+        // Depthwise convolutions are vectors of channels: that is worth the way there and back.
+        let order = sizes.isDepthwise && sizes.outputs == 1 ? .channelsLast : call.mode.order
+        call.inputs[0] = try call.taken(0).ordered(order)
+        if order == .channelsLast { return [try channelsLast(call, sizes).ordered(call.mode.order)] }
+        let (x, w) = (try call.floats(0).elements, try call.floats(1).elements)
+        let bias = try call.optionalFloats(2, count: sizes.allOutputs)
+        var y = [Float](repeating: 0, count: try checkedCount(sizes.shape))
+        let (windows, size, area) = (sizes.windows, sizes.size, sizes.area)
+        let (groups, inputs, outputs, kernel) = (sizes.groups, sizes.inputs, sizes.outputs, sizes.depth)
+        guard !y.isEmpty, inputs > 0 else { return [Tensor(biased(y, bias, size), sizes.shape)] }
         let blas = call.blas
         try withPointers(x, w, &y) { (x, w, y) throws(KernelFailure) in
             guard let x, let w, let y else { return }
-            for image in 0..<xShape[0] {
+            for image in 0..<sizes.images {
                 for group in 0..<groups {
                     let source = x + (image * groups + group) * inputs * area
                     let target = y + (image * groups + group) * outputs * size
                     let weights = w + group * outputs * kernel
-                    if inputs == 1, groups > 1 {
+                    if sizes.isDepthwise {
                         for output in 0..<outputs {
                             windows.accumulate(source, weights + output * kernel, target + output * size)
                         }
@@ -51,7 +47,7 @@ extension Kernels {
                 }
             }
         }
-        return [Tensor(biased(y, bias, size), shape)]
+        return [Tensor(biased(y, bias, size), sizes.shape)]
     }
 
     /// Products of the weights with columns of the input, some rows of the output at a time.

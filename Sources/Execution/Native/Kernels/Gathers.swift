@@ -5,6 +5,7 @@ import ModelGraph
 extension Kernels {
     static let gathers: [String: Kernel] = [
         "Gather": gather, "GatherElements": gatherElements, "GatherND": gatherND, "ScatterND": scatterND,
+        "ScatterElements": scatterElements,
         "TopK": topK, "NonZero": nonZero,
     ]
 
@@ -115,14 +116,47 @@ extension Kernels {
         let strides = rowMajorStrides(data.shape)
         let tuples = try tuplePlaces(try call.integers(1), depth: depth, data.shape[...], strides[...])
         let inner = data.shape[depth...].reduce(1, *)
+        return [try scattered(call, data, tuples, inner, updates)]
+    }
+
+    private static func scatterElements(_ call: inout KernelCall) throws(KernelFailure) -> [Tensor] {
+        let (data, chosen, updates) = (try call.tensor(0), try call.tensor(1), try call.tensor(2))
+        let axis = try axis(try call.integer("axis", orElse: 0), rank: data.rank)
+        guard chosen.shape == updates.shape, chosen.rank == data.rank, updates.type == data.type,
+            data.shape.indices.allSatisfy({ $0 == axis || chosen.shape[$0] <= data.shape[$0] })
+        else {
+            throw KernelFailure(
+                expected: "indices into \(text(data.shape)) and an update for each",
+                found: "\(text(chosen.shape)) and \(text(updates.shape))")
+        }
+        let indices = try call.integers(1)
+        guard !indices.isEmpty else { return [data] }
+        var strides = rowMajorStrides(data.shape)
+        let step = strides[axis]
+        strides[axis] = 0
+        var places: [Int] = []
+        try forEachRow(chosen.shape, [strides], [0]) { (starts) throws(KernelFailure) in
+            places.append(starts[0] + step * (try index(indices[places.count], below: data.shape[axis])))
+        }
+        return [try scattered(call, data, places, 1, updates)]
+    }
+
+    /// Puts updates where they belong, by the layer's reduction.
+    ///
+    /// - Parameters:
+    ///   - starts: where in the data each update begins.
+    ///   - length: elements of an update.
+    private static func scattered(
+        _ call: KernelCall, _ data: Tensor, _ starts: [Int], _ length: Int, _ updates: Tensor
+    ) throws(KernelFailure) -> Tensor {
         let reduction = call.string("reduction", orElse: "none")
         func scattered<Number: Comparable & BitwiseCopyable>(
             _ list: [Number], _ updates: [Number], add: (Number, Number) -> Number, multiply: (Number, Number) -> Number
         ) throws(KernelFailure) -> [Number] {
             var result = list
-            for (number, start) in tuples.enumerated() {
-                for index in 0..<inner {
-                    let (old, new) = (result[start + index], updates[number * inner + index])
+            for (number, start) in starts.enumerated() {
+                for index in 0..<length {
+                    let (old, new) = (result[start + index], updates[number * length + index])
                     switch reduction {
                     case "none": result[start + index] = new
                     case "add": result[start + index] = add(old, new)
@@ -135,17 +169,15 @@ extension Kernels {
             }
             return result
         }
+        let type = data.type
         switch (data.elements, updates.elements) {
         case (.floats(let list), .floats(let new)):
-            return [Tensor(try scattered(list, new, add: +, multiply: *), data.shape)]
+            return Tensor(try scattered(list, new, add: +, multiply: *), data.shape)
         case (.integers(let list), .integers(let new)):
-            let type = data.type
-            return [
-                Tensor(
-                    try scattered(list, new, add: { wrapped($0 &+ $1, type) }, multiply: { wrapped($0 &* $1, type) }),
-                    data.shape, type)
-            ]
-        default: return []
+            return Tensor(
+                try scattered(list, new, add: { wrapped($0 &+ $1, type) }, multiply: { wrapped($0 &* $1, type) }),
+                data.shape, type)
+        default: throw KernelFailure(expected: "inputs of one type", found: "\(type) and \(updates.type)")
         }
     }
 

@@ -8,7 +8,7 @@ enum Kernels {
     static let all: [String: Kernel] = {
         let families = [
             unary, activations, binary, comparisons, matrices, convolutions, pools, normalizations, reductions, shapes,
-            movements, gathers, generators, recurrences, quantizations,
+            movements, gathers, generators, recurrences, quantizations, resizings, sums,
         ]
         return families.reduce(into: [:]) { all, family in
             all.merge(family) { _, _ in preconditionFailure("an operator is in two families") }

@@ -29,9 +29,25 @@ extension Kernels {
         } else {
             start = [Float](repeating: 0, count: count)
         }
+        if let weights = try integerProduct(call, outputs: n, depth: k, isTransposed: turnsB) {
+            let rows = turnsA ? Tensor(a, [1, k, m]).channelsLast().allFloats : a
+            let products = product(rows, m, weights)
+            for index in start.indices { start[index] = alpha * products[index] + beta * start[index] }
+            return [Tensor(start, [m, n])]
+        }
         try multiply(
             call.blas, m: m, n: n, k: k, alpha: alpha, a, aShape[1], turnsA, b, bShape[1], turnsB, beta: beta, &start)
         return [Tensor(start, [m, n])]
+    }
+
+    private static func product(_ rows: [Float], _ count: Int, _ weights: IntegerWeights) -> [Float] {
+        [Float](unsafeUninitializedCapacity: count * weights.outputs) { target, done in
+            target.initialize(repeating: 0)
+            rows.withUnsafeBufferPointer { rows in
+                if let target = target.baseAddress { multiply(rows, count: count, weights, into: target) }
+            }
+            done = count * weights.outputs
+        }
     }
 
     static func multiply(
@@ -84,6 +100,9 @@ extension Kernels {
         if bGiven.count > 1 { shape.append(n) }
         guard !result.isEmpty else { return [Tensor(result, shape)] }
         if bShape.count == 2 {
+            if bGiven.count == 2, let weights = try integerProduct(call, outputs: n, depth: k, isTransposed: false) {
+                return [Tensor(product(a, result.count / n, weights), shape)]
+            }
             // All rows of A meet one matrix.
             try multiply(call.blas, m: result.count / n, n: n, k: k, a, k, false, b, n, false, &result)
             return [Tensor(result, shape)]

@@ -21,7 +21,7 @@ extension Kernels {
                 throw KernelFailure(expected: "an order of \(tensor.rank) dimensions", found: "\(list.prefix(16))")
             }
         }
-        let strides = rowMajorStrides(tensor.shape)
+        let strides = tensor.strides
         return [tensor.strided(order.map { tensor.shape[$0] }, order.map { strides[$0] })]
     }
 
@@ -125,8 +125,10 @@ extension Kernels {
     }
 
     private static func pad(_ call: inout KernelCall) throws(KernelFailure) -> [Tensor] {
-        let tensor = try call.tensor(0)
+        let order = try call.tensor(0).order
+        let tensor = try call.tensor(0).physical()
         let list = try axes(try call.optionalIntegers(3) ?? Array(tensor.shape.indices), rank: tensor.rank)
+            .map(try call.tensor(0).physicalAxis)
         guard let pads = try call.listed("pads", input: 1), pads.count == 2 * list.count else {
             throw KernelFailure(expected: "\(2 * list.count) pads", found: "others")
         }
@@ -159,16 +161,7 @@ extension Kernels {
             }
         }
         _ = try checkedCount(shape)
-        return [tensor.picked(combined(places, rowMajorStrides(tensor.shape)), shape, fill: fill)]
-    }
-
-    /// Places of elements by those of each dimension; -1 where one of them is none.
-    private static func combined(_ places: [[Int]], _ strides: [Int]) -> [Int] {
-        var result = [0]
-        for (axis, list) in places.enumerated() {
-            result = result.flatMap { base in list.map { base < 0 || $0 < 0 ? -1 : base + $0 * strides[axis] } }
-        }
-        return result
+        return [tensor.picked(places, fill: fill).logical(order)]
     }
 
     private static func tile(_ call: inout KernelCall) throws(KernelFailure) -> [Tensor] {
@@ -184,7 +177,7 @@ extension Kernels {
         let sizes = shape.map(\.partialValue)
         _ = try checkedCount(sizes)
         let places = sizes.indices.map { axis in (0..<sizes[axis]).map { $0 % tensor.shape[axis] } }
-        return [tensor.picked(combined(places, rowMajorStrides(tensor.shape)), sizes)]
+        return [tensor.picked(places)]
     }
 
     private static func blockSize(_ call: KernelCall, _ tensor: Tensor) throws(KernelFailure) -> Int {

@@ -35,8 +35,21 @@ extension Kernels {
             epsilon: call.number("epsilon", orElse: 1e-5))
         let size = shape.dropFirst(2).reduce(1, *)
         var tensor = try call.taken(0)
+        let isChannelsLast = tensor.order == .channelsLast
         tensor.updateFloats { floats in
             guard !floats.isEmpty else { return }
+            if isChannelsLast {
+                factors.withUnsafeBufferPointer { factors in
+                    offsets.withUnsafeBufferPointer { offsets in
+                        for start in stride(from: 0, to: floats.count, by: channels) {
+                            for index in 0..<channels {
+                                floats[start + index] = floats[start + index] * factors[index] + offsets[index]
+                            }
+                        }
+                    }
+                }
+                return
+            }
             for (number, start) in stride(from: 0, to: floats.count, by: size).enumerated() {
                 let (factor, offset) = (factors[number % channels], offsets[number % channels])
                 for index in start..<start + size { floats[index] = floats[index] * factor + offset }

@@ -62,6 +62,8 @@ struct RecurrentLayer {
     private let clip: Float
     private let couplesInput: Bool
     private let resetsAfter: Bool
+    /// The weights as integers, for each direction those of the inputs and those of the states; none for floats.
+    private let integers: [IntegerWeights]
 
     init(_ call: KernelCall, gates: Int) throws(KernelFailure) {
         self.gates = gates
@@ -95,6 +97,32 @@ struct RecurrentLayer {
         functions = try RecurrentFunction.all(
             call, each: gates == 4 ? 3 : gates == 3 ? 2 : 1, directions: directions,
             orElse: gates == 4 ? ["Sigmoid", "Tanh", "Tanh"] : gates == 3 ? ["Sigmoid", "Tanh"] : ["Tanh"])
+        integers = try Self.integers(
+            call, w, r, inputs: inputs, hidden: hidden, directions: directions,
+            rows: wShape[1], split: gates == 3 && !resetsAfter ? 2 * hidden : wShape[1])
+    }
+
+    /// - Parameter split: the rows of R, of `rows`, whose products come before those of the others.
+    private static func integers(
+        _ call: KernelCall, _ w: [Float], _ r: [Float], inputs: Int, hidden: Int, directions: Int, rows: Int, split: Int
+    ) throws(KernelFailure) -> [IntegerWeights] {
+        guard call.usesIntegers, call.weights.contains(2), inputs > 0, hidden > 0 else { return [] }
+        let layer = try call.prepared(from: [1, 2]) { () throws(KernelFailure) in
+            var (ofInputs, ofStates) = (IntegerLayer(), IntegerLayer())
+            let all = (0..<directions).map { $0 * rows..<($0 + 1) * rows }
+            let parts = all.flatMap { range in
+                [range.lowerBound..<range.lowerBound + split, range.lowerBound + split..<range.upperBound]
+            }
+            let name = call.layer.identifier
+            guard ofInputs.append(w, depth: inputs, all, layer: name),
+                ofStates.append(r, depth: hidden, parts, layer: name)
+            else { return IntegerLayer() }
+            return IntegerLayer(
+                parts: (0..<directions).flatMap { number in
+                    ofInputs.parts[number...number] + ofStates.parts[2 * number...2 * number + 1]
+                })
+        }
+        return layer.parts
     }
 
     /// All outputs, and the last states of each direction.
@@ -109,6 +137,10 @@ struct RecurrentLayer {
         for number in 0..<directions {
             // What the inputs add to the gates is one product for all steps.
             try Kernels.withPointers(x, w, &projected) { (x, w, c) throws(KernelFailure) in
+                if let c, !integers.isEmpty {
+                    let rows = UnsafeBufferPointer(start: x, count: steps * batch * inputs)
+                    return Kernels.multiply(rows, count: steps * batch, integers[3 * number], into: c)
+                }
                 try call.blas.multiply(
                     m: steps * batch, n: rows, k: inputs, a: x, lda: inputs, b: w.map { $0 + number * rows * inputs },
                     ldb: inputs, isBTransposed: true, c: c, ldc: rows)
@@ -141,77 +173,115 @@ struct RecurrentLayer {
         // A GRU that resets before needs the last gate's product later.
         let products = gates == 3 && !resetsAfter ? 2 * hidden : rows
         var sums = [Float](repeating: 0, count: batch * products)
-        try multiply(call, h, from: number * rows, count: products, &sums)
-        let own = functions[(number * functions.count / directions)...]
-        let (f, g, o) = (
-            own[own.startIndex], own[min(own.startIndex + 1, own.endIndex - 1)],
-            own[min(own.startIndex + 2, own.endIndex - 1)]
-        )
+        try multiply(call, h, number, from: 0, count: products, &sums)
+        let own = Array(functions[(number * functions.count / directions)...])
+        // The sums of all gates, a row at a time.
+        var gates = [Float](repeating: 0, count: rows)
         for row in 0..<batch where step < lengths[row] {
             let x = (places[row] * batch + row) * rows
-            func input(_ gate: Int, _ index: Int) -> Float {
-                let place = gate * hidden + index
-                guard let bias else { return projected[x + place] }
-                return projected[x + place] + bias[number * 2 * rows + place]
+            let (first, second) = (number * 2 * rows, number * 2 * rows + rows)
+            for place in 0..<products {
+                gates[place] = projected[x + place] + sums[row * products + place]
+                if let bias { gates[place] += bias[first + place] + bias[second + place] }
             }
-            func recurrent(_ gate: Int, _ index: Int) -> Float {
-                let place = gate * hidden + index
-                guard let bias else { return sums[row * products + place] }
-                return sums[row * products + place] + bias[number * 2 * rows + rows + place]
-            }
-            func bounded(_ value: Float) -> Float { min(max(value, -clip), clip) }
-            func peephole(_ gate: Int, _ index: Int) -> Float {
-                peepholes.map { $0[number * 3 * hidden + gate * hidden + index] } ?? 0
-            }
-            let state = row * hidden
-            switch gates {
-            case 4:
-                for index in 0..<hidden {
-                    let old = c[state + index]
-                    let i = f(bounded(input(0, index) + recurrent(0, index) + peephole(0, index) * old))
-                    let forget =
-                        couplesInput
-                        ? 1 - i : f(bounded(input(2, index) + recurrent(2, index) + peephole(2, index) * old))
-                    let new = forget * old + i * g(bounded(input(3, index) + recurrent(3, index)))
-                    let out = f(bounded(input(1, index) + recurrent(1, index) + peephole(1, index) * new))
-                    c[state + index] = new
-                    h[state + index] = out * o(new)
-                }
+            let state = row * hidden..<(row + 1) * hidden
+            switch self.gates {
+            case 4: long(&gates, number, own, &h, &c, state)
             case 3:
-                var z = [Float](repeating: 0, count: hidden)
-                var reset = z
-                for index in 0..<hidden {
-                    z[index] = f(bounded(input(0, index) + recurrent(0, index)))
-                    reset[index] = f(bounded(input(1, index) + recurrent(1, index)))
-                }
+                // The candidate's two parts meet only after the reset.
                 var candidate = [Float](repeating: 0, count: hidden)
                 if resetsAfter {
-                    for index in 0..<hidden { candidate[index] = reset[index] * recurrent(2, index) }
-                } else {
-                    let gated = (0..<hidden).map { reset[$0] * h[state + $0] }
-                    try multiply(call, gated, from: number * rows + 2 * hidden, count: hidden, &candidate)
-                    if let bias {
-                        for index in 0..<hidden {
-                            candidate[index] += bias[number * 2 * rows + rows + 2 * hidden + index]
-                        }
-                    }
+                    for index in 0..<hidden { candidate[index] = sums[row * products + 2 * hidden + index] }
                 }
                 for index in 0..<hidden {
-                    let new = g(bounded(input(2, index) + candidate[index]))
-                    h[state + index] = (1 - z[index]) * new + z[index] * h[state + index]
+                    gates[2 * hidden + index] = projected[x + 2 * hidden + index]
+                    if let bias {
+                        gates[2 * hidden + index] += bias[first + 2 * hidden + index]
+                        if resetsAfter { candidate[index] += bias[second + 2 * hidden + index] }
+                    }
+                }
+                bound(&gates, 0..<2 * hidden)
+                apply(own[0], &gates, 0..<2 * hidden)
+                if resetsAfter {
+                    for index in 0..<hidden { candidate[index] *= gates[hidden + index] }
+                } else {
+                    let gated = (0..<hidden).map { gates[hidden + $0] * h[state.lowerBound + $0] }
+                    try multiply(call, gated, number, from: 2 * hidden, count: hidden, &candidate)
+                    if let bias {
+                        for index in 0..<hidden { candidate[index] += bias[second + 2 * hidden + index] }
+                    }
+                }
+                for index in 0..<hidden { gates[2 * hidden + index] += candidate[index] }
+                bound(&gates, 2 * hidden..<rows)
+                apply(own[1], &gates, 2 * hidden..<rows)
+                for (index, place) in state.enumerated() {
+                    h[place] = (1 - gates[index]) * gates[2 * hidden + index] + gates[index] * h[place]
                 }
             default:
-                for index in 0..<hidden { h[state + index] = f(bounded(input(0, index) + recurrent(0, index))) }
+                bound(&gates, 0..<rows)
+                apply(own[0], &gates, 0..<rows)
+                h.replaceSubrange(state, with: gates)
             }
         }
     }
 
+    /// What an LSTM makes of the sums of its gates input, output, forget and cell.
+    private func long(
+        _ gates: inout [Float], _ number: Int, _ own: [RecurrentFunction], _ h: inout [Float], _ c: inout [Float],
+        _ state: Range<Int>
+    ) {
+        let size = hidden
+        let start = state.lowerBound
+        /// Adds what the cells give to a gate.
+        func look(_ gate: Int, _ peephole: Int) {
+            guard let peepholes else { return }
+            let weights = (number * 3 + peephole) * size
+            for index in 0..<size { gates[gate * size + index] += peepholes[weights + index] * c[start + index] }
+        }
+        look(0, 0)
+        look(2, 2)
+        bound(&gates, 0..<size)
+        bound(&gates, 2 * size..<4 * size)
+        apply(own[0], &gates, 0..<size)
+        if couplesInput {
+            for index in 0..<size { gates[2 * size + index] = 1 - gates[index] }
+        } else {
+            apply(own[0], &gates, 2 * size..<3 * size)
+        }
+        apply(own[1], &gates, 3 * size..<4 * size)
+        for index in 0..<size {
+            c[start + index] =
+                gates[2 * size + index] * c[start + index] + gates[index] * gates[3 * size + index]
+        }
+        look(1, 1)
+        bound(&gates, size..<2 * size)
+        apply(own[0], &gates, size..<2 * size)
+        h.replaceSubrange(state, with: c[state])
+        apply(own[2], &h, state)
+        for index in 0..<size { h[start + index] *= gates[size + index] }
+    }
+
+    private func bound(_ numbers: inout [Float], _ range: Range<Int>) {
+        guard clip < .infinity else { return }
+        for index in range { numbers[index] = min(max(numbers[index], -clip), clip) }
+    }
+
+    private func apply(_ function: RecurrentFunction, _ numbers: inout [Float], _ range: Range<Int>) {
+        numbers.withUnsafeMutableBufferPointer { function.apply(to: UnsafeMutableBufferPointer(rebasing: $0[range])) }
+    }
+
     /// States times some rows of R, transposed.
     private func multiply(
-        _ call: KernelCall, _ states: [Float], from row: Int, count: Int, _ sums: inout [Float]
+        _ call: KernelCall, _ states: [Float], _ number: Int, from first: Int, count: Int, _ sums: inout [Float]
     ) throws(KernelFailure) {
         let rows = sums.count / max(count, 1)
+        let row = number * gates * hidden + first
         try Kernels.withPointers(states, r, &sums) { (states, r, c) throws(KernelFailure) in
+            if let c, !integers.isEmpty {
+                let states = UnsafeBufferPointer(start: states, count: rows * hidden)
+                let part = integers[3 * number + (first == 0 ? 1 : 2)]
+                return Kernels.multiply(states, count: rows, part, into: c)
+            }
             try call.blas.multiply(
                 m: rows, n: count, k: hidden, a: states, lda: hidden,
                 b: r.map { $0 + row * hidden }, ldb: hidden, isBTransposed: true, c: c, ldc: count)

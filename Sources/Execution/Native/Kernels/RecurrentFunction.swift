@@ -1,3 +1,4 @@
+import CNativeKernels
 import Glibc
 import ModelGraph
 
@@ -46,8 +47,18 @@ struct RecurrentFunction {
         "softplus": (.softplus, nil, nil),
     ]
 
+    /// Computes numbers anew in their place.
+    func apply(to numbers: UnsafeMutableBufferPointer<Float>) {
+        guard let base = numbers.baseAddress else { return }
+        switch kind {
+        case .sigmoid: wc_sigmoid(base, numbers.count)
+        case .tanh: wc_tanh(base, numbers.count)
+        default: for index in numbers.indices { numbers[index] = self(numbers[index]) }
+        }
+    }
+
     @inline(__always)
-    func callAsFunction(_ x: Float) -> Float {
+    private func callAsFunction(_ x: Float) -> Float {
         switch kind {
         case .sigmoid: Kernels.sigmoid(x)
         case .tanh: tanhf(x)

@@ -178,8 +178,10 @@ extension Kernels {
                 dropping(try reducedIntegers(elements, tensor, axes, integers), kept ? [] : axes)
             ]
         }
-        let (results, shape) = try reduced(tensor, axes, first: first, map, join: join, end: end)
-        return [dropping(Tensor(results, shape), kept ? [] : axes)]
+        let (results, shape) = try reduced(
+            tensor.physical(), axes.map(tensor.physicalAxis), first: first, map, join: join, end: end)
+        let result = Tensor(results, shape).logical(tensor.order)
+        return [kept ? result : dropping(result, axes)]
     }
 
     private static func reducedIntegers(

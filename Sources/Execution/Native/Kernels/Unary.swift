@@ -1,3 +1,4 @@
+import CNativeKernels
 import Glibc
 import ModelFiles
 
@@ -30,9 +31,9 @@ extension Kernels {
         "Round": { (call) throws(KernelFailure) in try each(&call) { $0.rounded(.toNearestOrEven) } },
         "Sqrt": { (call) throws(KernelFailure) in try each(&call) { $0.squareRoot() } },
         "Reciprocal": { (call) throws(KernelFailure) in try each(&call) { 1 / $0 } },
-        "Exp": { (call) throws(KernelFailure) in try each(&call) { expf($0) } },
+        "Exp": { (call) throws(KernelFailure) in try all(&call, wc_exp) },
         "Log": { (call) throws(KernelFailure) in try each(&call) { logf($0) } },
-        "Erf": { (call) throws(KernelFailure) in try each(&call) { erff($0) } },
+        "Erf": { (call) throws(KernelFailure) in try all(&call, wc_erf) },
         "Sin": { (call) throws(KernelFailure) in try each(&call) { sinf($0) } },
         "Cos": { (call) throws(KernelFailure) in try each(&call) { cosf($0) } },
         "Tan": { (call) throws(KernelFailure) in try each(&call) { tanf($0) } },
@@ -91,6 +92,18 @@ extension Kernels {
         tensor.updateFloats { floats in
             for index in floats.indices { floats[index] = body(floats[index]) }
         }
+        return [tensor]
+    }
+
+    /// Computes floats anew in their place by a function that takes them all.
+    static func all(
+        _ call: inout KernelCall, _ function: (UnsafeMutablePointer<Float>, Int) -> Void
+    ) throws(KernelFailure) -> [Tensor] {
+        guard case .floats = try call.tensor(0).elements else {
+            throw KernelFailure(expected: "floats", found: "\(try call.tensor(0).type)")
+        }
+        var tensor = try call.taken(0)
+        tensor.updateFloats { floats in if let base = floats.baseAddress { function(base, floats.count) } }
         return [tensor]
     }
 
