@@ -71,7 +71,7 @@ let package = Package(
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]),
-        library("WeightArchive", ["WeightMapper", "Codecs", "ModelFiles", "CZip", "CXXHash", "CZlib"]),
+        library("WeightArchive", ["WeightMapper", "Codecs", "ModelFiles", "CDeflate", "CZip", "CXXHash", "CZlib"]),
         library(
             "Evaluation",
             [

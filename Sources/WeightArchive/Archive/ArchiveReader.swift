@@ -1,3 +1,4 @@
+import CDeflate
 import CZip
 import Glibc
 import ModelFiles
@@ -122,7 +123,7 @@ private struct ZipArchive: ~Copyable, @unchecked Sendable {
 
     func find(
         _ name: String, _ path: String
-    ) throws(ArchiveError) -> (index: UInt64, size: Int, isDeflated: Bool)? {
+    ) throws(ArchiveError) -> (index: UInt64, size: Int, compressedSize: Int, isDeflated: Bool)? {
         var status = zip_stat_t()
         let index = zip_name_locate(handle, name, 0)
         guard index >= 0 else { return nil }
@@ -135,26 +136,30 @@ private struct ZipArchive: ~Copyable, @unchecked Sendable {
         else {
             throw .damaged(path: path, part: "entry \(name)", expected: "a stored entry", found: "a compressed one")
         }
-        return (UInt64(index), Int(status.size), isDeflated)
+        return (UInt64(index), Int(status.size), Int(status.comp_size), isDeflated)
     }
 
     func read(_ name: String, _ path: String) throws(ArchiveError) -> [UInt8] {
-        guard let (index, size, isDeflated) = try find(name, path) else { throw missing(name, path) }
-        guard isDeflated else { return try readStored(index, size, name, path) }
-        // What a compressed entry claims is not taken on trust: it grows as it is read.
-        var bytes: [UInt8] = []
-        do {
-            try forEachPiece(of: name, path) { bytes.append(contentsOf: $0) }
-        } catch let error as ArchiveError {
-            throw error
-        } catch {
-            throw .io(path: path, reason: "\(error)")
+        guard let (index, size, compressedSize, isDeflated) = try find(name, path) else { throw missing(name, path) }
+        guard isDeflated else { return try readCompressed(index, size, name, path) }
+        let compressed = try readCompressed(index, compressedSize, name, path)
+        // What the entry claims is no more than its bytes can hold, which `find` has checked.
+        guard let decompressor = libdeflate_alloc_decompressor() else { throw unreadable(name, path) }
+        defer { libdeflate_free_decompressor(decompressor) }
+        var result = LIBDEFLATE_BAD_DATA
+        let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, done in
+            result = libdeflate_deflate_decompress(
+                decompressor, compressed, compressed.count, buffer.baseAddress, size, nil)
+            done = result == LIBDEFLATE_SUCCESS ? size : 0
+        }
+        guard result == LIBDEFLATE_SUCCESS else {
+            throw .damaged(path: path, part: "entry \(name)", expected: "\(size) deflated bytes", found: "others")
         }
         return bytes
     }
 
-    /// The bytes of a stored entry, read straight to their place.
-    private func readStored(
+    /// The bytes of an entry as they lie in the file, read straight to their place.
+    private func readCompressed(
         _ index: UInt64, _ size: Int, _ name: String, _ path: String
     ) throws(ArchiveError) -> [UInt8] {
         // As they stand: the file's hash and the stream's own guard them, and libzip need not sum them up.
@@ -174,7 +179,7 @@ private struct ZipArchive: ~Copyable, @unchecked Sendable {
     }
 
     func forEachPiece(of name: String, _ path: String, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
-        guard let (index, size, _) = try find(name, path) else { throw missing(name, path) }
+        guard let (index, size, _, _) = try find(name, path) else { throw missing(name, path) }
         guard let file = zip_fopen_index(handle, index, 0) else { throw unreadable(name, path) }
         defer { zip_fclose(file) }
         try withUnsafeTemporaryAllocation(byteCount: 1 << 18, alignment: 16) { buffer in

@@ -119,7 +119,7 @@ struct Manifest: Codable, Equatable {
         }
 
         private enum CodingKeys: String, CodingKey {
-            case kind, axes, parameters, hash, bytes, entropy, variance, mse, maxError, planes
+            case kind, axes, parameters, hash, bytes, entropy, variance, mse, maxError, quantizer, planes
         }
     }
 
@@ -231,9 +231,14 @@ extension Manifest.Packed {
         variance = try container.decode(Double.self, forKey: .variance)
         mse = try container.decode(Double.self, forKey: .mse)
         maxError = try container.decode(Double.self, forKey: .maxError)
+        // A second container of the same object would cost as much as all that is read from the first.
         form =
             container.contains(.planes)
-            ? .planes(try Manifest.Planes(from: decoder)) : .bins(try Manifest.Bins(from: decoder))
+            ? .planes(
+                Manifest.Planes(
+                    quantizer: try container.decode(Manifest.LayerQuantizer.self, forKey: .quantizer),
+                    planes: try container.decode([Manifest.Plane].self, forKey: .planes)))
+            : .bins(try Manifest.Bins(from: decoder))
     }
 
     func encode(to encoder: any Encoder) throws {
