@@ -72,7 +72,8 @@ import WeightArchive
             "$wcodec tune net.onnx \(Self.options) --second 2 --kernels 64 --dry-run", in: folder)
         #expect(result.status == 0, "\(result.error)")
         for words in [
-            "all layers in one mode", "second, conv of 16 to 64 channels, alone", "modes of first", "chosen: ",
+            "all layers in one mode", "second, conv of 16 to 64 channels, alone", "1: first, conv of 3 to 16 channels",
+            "chosen: ",
         ] {
             #expect(result.output.contains(words), "\(result.output)")
         }

@@ -23,6 +23,10 @@ struct TuningDocument: Encodable {
         let layer, kind: String
         let inputChannels, kernels: Int?
         let trials: [Trial]?
+
+        fileprivate var sizes: String {
+            "\(inputChannels.map(String.init) ?? "?") to \(kernels.map(String.init) ?? "?") channels"
+        }
     }
 
     let threads: Int
@@ -67,15 +71,14 @@ struct TuningDocument: Encodable {
     func lines(width: Int?) -> [String] {
         var lines = table("all layers in one mode", singles, width: width) + missing
         for layer in thirdLayers {
-            let sizes = "\(layer.inputChannels.map(String.init) ?? "?") to \(layer.kernels.map(String.init) ?? "?")"
-            lines += ["", "\(layer.layer), \(layer.kind) of \(sizes) channels, alone:"]
+            lines += ["", "\(layer.layer), \(layer.kind) of \(layer.sizes), alone:"]
             lines += table("mode", layer.trials ?? [], width: width)
         }
         if !firstLayers.isEmpty {
-            let names = firstLayers.map(\.layer).joined(separator: ", ")
-            lines += [
-                "", "\(count(combinations.count, "combination")) of modes of \(names), the others \(designated):",
-            ]
+            let title =
+                "\(count(combinations.count, "combination")) of modes of \(count(firstLayers.count, "first layer"))"
+            lines += ["", "\(title), the others \(designated):"]
+            lines += firstLayers.enumerated().map { "  \($0 + 1): \($1.layer), \($1.kind) of \($1.sizes)" }
             lines += table("modes", Array(combinations.prefix(Self.mostShown)), width: width)
             if combinations.count > Self.mostShown {
                 lines.append("(\(combinations.count - Self.mostShown) slower ones are in --json)")
