@@ -42,17 +42,20 @@ public enum RunPlan: Sendable {
         self = .each(network, try map.modes(of: network.graph, path: path))
     }
 
-    /// The plan that a configuration makes: each layer goes to the first target that takes it, in its type and layout.
+    /// The plan that a configuration makes: each layer goes to the first target that takes it, in its type and layout, and what none
+    /// takes to the default target.
     ///
     /// - Parameters:
     ///   - configuration: of one or more targets.
     ///   - path: an ONNX model.
     ///   - weights: what weights lie in, for targets that can have it so.
-    /// - Throws: `ExecutionError.model` for a layer that no target takes, `.unknownTarget` and `.unknownMode` for targets that there
-    ///   are not, and types and layouts that they do not have.
+    /// - Throws: `ExecutionError.model` when the network cannot be read, `.unknownTarget` and `.unknownMode` for targets that there are
+    ///   not, and types and layouts that they do not have.
     public init(
         _ configuration: TargetConfiguration, of path: String, weights: RunMode.Weights
     ) throws(ExecutionError) {
+        var configuration = configuration
+        configuration.targets.append(.init(name: ExecutionTargets.all[0].name, operators: ["*"]))
         let modes = try configuration.targets.map { (target) throws(ExecutionError) in
             let usual = try ExecutionTargets.named(target.name).mode
             let (layout, type) = (target.layout ?? usual.layout, target.type ?? usual.type)

@@ -7,7 +7,7 @@ import Testing
 @testable import Execution
 
 /// Trained networks, where `scripts/fetch-models` brought them, beside ONNX Runtime.
-@Suite(.enabled(if: Engines.hasOpenBLAS && Engines.onnxruntime != nil)) struct NativeModelTests {
+@Suite(.enabled(if: Engines.hasOpenBLAS && Engines.onnxruntime != nil)) struct TrainedNetworkTests {
     private static let folder: String = {
         if let path = ProcessInfo.processInfo.environment["WCODEC_MODELS"] { return path }
         let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -34,23 +34,49 @@ import Testing
         return try #require(TensorValue(type: type, shape: shape, bytes: bytes))
     }
 
-    @Test(arguments: models)
-    func agreeInEveryMode(model: (path: String, sizes: [String: [Int]], bound: Double)) async throws {
-        let path = "\(Self.folder)/\(model.path)"
+    /// Runs a model by ONNX Runtime.
+    private static func run(_ path: String, _ sizes: [String: [Int]]) async throws -> (
+        values: [String: TensorValue], outputs: [String: TensorValue]
+    ) {
         let peer = try await ONNXRuntime(library: Engines.onnxruntime)
             .load(path, weights: [:], mode: ONNXRuntime.mode, threads: 1)
         var values: [String: TensorValue] = [:]
-        for port in peer.inputs { values[port.name] = try Self.value(port, model.sizes) }
-        let expected = try peer.run(values)
+        for port in peer.inputs { values[port.name] = try value(port, sizes) }
+        return (values, try peer.run(values))
+    }
+
+    /// The largest difference of two outputs; `nil` where they are not alike.
+    private static func difference(_ a: TensorValue?, _ b: TensorValue) -> Double? {
+        guard let a, a.shape == b.shape, let a = a.numbers, let b = b.numbers else { return nil }
+        return zip(a, b).reduce(0) { max($0, abs($1.0 - $1.1)) }
+    }
+
+    @Test(
+        .enabled(if: Engines.openvino != nil),
+        // It refuses branches of different ranks, as those of silero_vad.onnx.
+        arguments: models.filter { $0.path != "silero/silero_vad.onnx" })
+    func agreeInOpenVINO(model: (path: String, sizes: [String: [Int]], bound: Double)) async throws {
+        let path = "\(Self.folder)/\(model.path)"
+        let (values, expected) = try await Self.run(path, model.sizes)
+        let found = try await OpenVINO(library: Engines.openvino)
+            .load(path, weights: [:], mode: OpenVINO.mode, threads: 1).run(values)
+        for (name, value) in expected {
+            #expect(try #require(Self.difference(found[name], value), "\(name)") <= 1e-4, "\(name)")
+        }
+    }
+
+    @Test(arguments: models)
+    func agreeInEveryMode(model: (path: String, sizes: [String: [Int]], bound: Double)) async throws {
+        let path = "\(Self.folder)/\(model.path)"
+        let (values, expected) = try await Self.run(path, model.sizes)
         let target = try await NativeTarget(library: nil)
         for mode in NativeTarget.modes where mode.weights == .plain {
             let network = try target.load(path, weights: [:], mode: mode, threads: 1)
             _ = try network.run(values)
             let found = try network.run(values)
             for (name, value) in expected {
-                let (a, b) = (try #require(found[name]?.numbers), try #require(value.numbers))
-                let largest = zip(a, b).reduce(0) { max($0, abs($1.0 - $1.1)) }
-                #expect(a.count == b.count && largest <= (mode.type == "F32" ? 1e-4 : model.bound), "\(mode) \(name)")
+                let largest = try #require(Self.difference(found[name], value), "\(mode) \(name)")
+                #expect(largest <= (mode.type == "F32" ? 1e-4 : model.bound), "\(mode) \(name)")
             }
         }
     }
