@@ -107,6 +107,11 @@ public struct NetworkPort: Hashable, Sendable {
         self.shape = shape
     }
 
+    /// A value of a graph, as that knows it.
+    public init(_ name: String, of graph: Graph) {
+        self.init(name: name, type: graph.values[name]?.type, shape: graph.values[name]?.shape)
+    }
+
     /// The type and the sizes, as "F32 batchx3x224x224".
     public var text: String { "\(type?.rawValue ?? "?") \(shape?.text ?? "of any shape")" }
 

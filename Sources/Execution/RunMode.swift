@@ -38,20 +38,27 @@ public struct RunMode: Hashable, Sendable, CustomStringConvertible {
         return texts.first { (try? RunMode(parsing: $0)) == self } ?? description
     }
 
-    /// The mode that a text means: the first of the target's that begins with what it says.
+    /// The modes of a target that begin with what a text says, in the target's order.
     ///
-    /// - Parameter weights: those that are preferred where the text does not say any.
-    /// - Throws: `ExecutionError.unknownTarget`, `.unknownMode`.
-    public init(parsing text: String, preferring weights: Weights = .plain) throws(ExecutionError) {
+    /// - Throws: `ExecutionError.unknownTarget`, and `.unknownMode` when there is none.
+    public static func all(beginning text: String) throws(ExecutionError) -> [RunMode] {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         let target = try ExecutionTargets.named(String(parts.first ?? ""))
         let modes = target.modes.filter { mode in
             mode.description.split(separator: "/").starts(with: parts) { $0.lowercased() == $1.lowercased() }
         }
-        guard let first = modes.first else { throw .unknownMode(text, known: target.modes) }
-        var preferred = first
-        preferred.weights = weights
-        let mode = modes.contains(preferred) ? preferred : first
-        self = mode
+        guard !modes.isEmpty else { throw .unknownMode(text, known: target.modes) }
+        return modes
+    }
+
+    /// The mode that a text means: the first of the target's that begins with what it says.
+    ///
+    /// - Parameter weights: those that are preferred where the text does not say any.
+    /// - Throws: `ExecutionError.unknownTarget`, `.unknownMode`.
+    public init(parsing text: String, preferring weights: Weights = .plain) throws(ExecutionError) {
+        let modes = try Self.all(beginning: text)
+        self = modes[0]
+        self.weights = weights
+        if !modes.contains(self) { self = modes[0] }
     }
 }

@@ -53,9 +53,7 @@ public struct RunModeTuner: Sendable {
         batch: Int, _ options: Options
     ) throws {
         (self.path, self.network, self.modes, self.means, self.options) = (path, network, modes, means, options)
-        let ports = network.graph.inputs.map {
-            NetworkPort(name: $0, type: network.graph.values[$0]?.type, shape: network.graph.values[$0]?.shape)
-        }
+        let ports = network.graph.inputs.map { NetworkPort($0, of: network.graph) }
         let width = data.joins ? max(data.fixedBatch(for: ports) ?? batch, 1) : 1
         func set(from start: Int) throws -> TestData {
             let chosen = try (start..<start + samples).map { try data.sample($0 % data.count) }
@@ -112,13 +110,12 @@ public struct RunModeTuner: Sendable {
             let differences = zip(pair[0], pair[1]).map { $0 - $1 }
             let difference = RunTiming(differences)
             let base = RunTiming(pair[0])
+            noise = difference.noise / base.median
             if RunTiming.isFaster(differences) {
-                (gain, noise) = (difference.median / base.median, difference.noise / base.median)
+                gain = difference.median / base.median
                 let trial = trials[finalists[order - 1]]
                 winner = TuningResult.Trial(modes: trial.modes, timing: RunTiming(pair[1]), error: trial.error)
                 modes = candidates[order]
-            } else {
-                noise = difference.noise / base.median
             }
         }
         return TuningResult(

@@ -75,11 +75,8 @@ final class NativeNetwork: LoadedNetwork {
             throw .model(
                 path: path, engine: NativeTarget.name, reason: "expected \(error.expected), found \(error.found)")
         }
-        func port(_ name: String) -> NetworkPort {
-            NetworkPort(name: name, type: network.graph.values[name]?.type, shape: network.graph.values[name]?.shape)
-        }
-        inputs = network.graph.inputs.map(port)
-        outputs = network.graph.outputs.map(port)
+        inputs = network.graph.inputs.map { NetworkPort($0, of: network.graph) }
+        outputs = network.graph.outputs.map { NetworkPort($0, of: network.graph) }
         loadTime = .now - start
     }
 

@@ -57,8 +57,7 @@ final class OpenVINONetwork: LoadedNetwork, @unchecked Sendable {
                 .named(graph?.inputs)
             taken = left.map(\.name)
             inputs = (graph?.inputs ?? taken).compactMap { name in
-                left.first { $0.name == name }
-                    ?? graph?.values[name].map { NetworkPort(name: name, type: $0.type, shape: $0.shape) }
+                left.first { $0.name == name } ?? graph.map { NetworkPort(name, of: $0) }
             }
             outputs = try ports(functions.ov_compiled_model_outputs_size, functions.ov_compiled_model_output_by_index)
                 .named(graph?.outputs)

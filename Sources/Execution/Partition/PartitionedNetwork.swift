@@ -16,11 +16,8 @@ final class PartitionedNetwork: LoadedNetwork {
     ) throws(ExecutionError) {
         let start = ContinuousClock.now
         self.path = path
-        func port(_ name: String) -> NetworkPort {
-            NetworkPort(name: name, type: network.graph.values[name]?.type, shape: network.graph.values[name]?.shape)
-        }
-        inputs = network.graph.inputs.map(port)
-        outputs = network.graph.outputs.map(port)
+        inputs = network.graph.inputs.map { NetworkPort($0, of: network.graph) }
+        outputs = network.graph.outputs.map { NetworkPort($0, of: network.graph) }
         let given = Set(partition.segments.flatMap(\.outputs) + network.graph.inputs)
         if let constant = network.graph.outputs.first(where: { !given.contains($0) }) {
             throw SegmentLoader.undivided(path, constant, "which no layer gives")

@@ -129,7 +129,7 @@ enum ModelPiece {
 
     /// The tag and the length of a message that follows.
     static func message(_ number: Int, length: Int) -> ModelPiece {
-        .bytes(varintBytes(UInt64(number << 3 | 2)) + varintBytes(UInt64(length)))
+        .bytes(delimitedHeader(number, length: length))
     }
 
     var count: Int {

@@ -66,8 +66,7 @@ package enum ONNXMetadata {
         var entry = ONNXStringStringEntryProto()
         (entry.key, entry.value) = (key, value)
         let bytes: [UInt8] = (try? entry.serializedBytes()) ?? []
-        guard case .bytes(let start) = ModelPiece.message(ModelField.metadata, length: bytes.count) else { return [] }
-        return start + bytes
+        return delimitedHeader(ModelField.metadata, length: bytes.count) + bytes
     }
 
     private static func entry(

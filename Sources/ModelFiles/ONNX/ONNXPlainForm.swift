@@ -70,7 +70,7 @@ struct ONNXPlainForm {
     }
 
     /// Tag and length of a `raw_data` field.
-    private static func header(_ size: Int) -> [UInt8] { [9 << 3 | 2] + varintBytes(UInt64(size)) }
+    private static func header(_ size: Int) -> [UInt8] { delimitedHeader(9, length: size) }
 
     private func writeValues(of tensor: ONNXTensor, to output: inout OutputFile) throws(ModelFileError) {
         guard case .numbers(let number, let ranges) = tensor.values, let size = tensor.size else { return }

@@ -167,6 +167,11 @@ package func forEachNumber(
     }
 }
 
+/// The tag and the length of a field that has one.
+func delimitedHeader(_ number: Int, length: Int) -> [UInt8] {
+    varintBytes(UInt64(number << 3 | 2)) + varintBytes(UInt64(length))
+}
+
 /// A number of seven bits a byte, in as few bytes as it takes.
 func varintBytes(_ value: UInt64) -> [UInt8] {
     var rest = value

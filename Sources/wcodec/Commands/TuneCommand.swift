@@ -135,9 +135,7 @@ struct TuneCommand: AsyncParsableCommand {
             let (modes, targets, missing) = try await candidates(executable.weights)
             try await executable.prepare(for: .each(network, modes), work)
             let path = executable.path
-            let ports = network.graph.inputs.map {
-                NetworkPort(name: $0, type: network.graph.values[$0]?.type, shape: network.graph.values[$0]?.shape)
-            }
+            let ports = network.graph.inputs.map { NetworkPort($0, of: network.graph) }
             let samples = try DataSet.open(data, labels: nil, for: ports, scaling: try pictures.scaling())
             let tuner = try RunModeTuner(
                 path, network, modes: modes, by: executable.means(targets, threads: work.threads), on: samples,
@@ -186,22 +184,17 @@ struct TuneCommand: AsyncParsableCommand {
     ) async throws -> (modes: [RunMode], targets: [String: any ExecutionTarget], missing: [String]) {
         var (chosen, missing) = ([RunMode](), [String]())
         var targets: [String: any ExecutionTarget] = [:]
+        func isPossible(_ mode: RunMode) -> Bool { mode.weights == .plain || weights == .packed }
         for kind in ExecutionTargets.all where modes.isEmpty {
             do throws(ExecutionError) {
                 targets[kind.name] = try await libraries.target(kind.name)
-                chosen += kind.modes.filter { $0.weights == .plain || weights == .packed }
+                chosen += kind.modes.filter(isPossible)
             } catch {
                 missing.append(error.description)
             }
         }
         for text in modes {
-            // Those that the text begins, as far as the model has their weights.
-            let known = try ExecutionTargets.named(try RunMode(parsing: text).target).modes
-            let meant = known.filter {
-                $0.description.lowercased() == text.lowercased()
-                    || $0.description.lowercased().hasPrefix(text.lowercased() + "/")
-            }
-            chosen += meant.filter { ($0.weights == .plain || weights == .packed) && !chosen.contains($0) }
+            chosen += try RunMode.all(beginning: text).filter { isPossible($0) && !chosen.contains($0) }
         }
         for name in Set(chosen.map(\.target)).sorted() where targets[name] == nil {
             targets[name] = try await libraries.target(name)
@@ -209,7 +202,7 @@ struct TuneCommand: AsyncParsableCommand {
         guard !chosen.isEmpty else {
             throw ExecutionError.unknownMode(
                 modes.joined(separator: ", "),
-                known: ExecutionTargets.all.flatMap { $0.modes.filter { $0.weights == .plain } })
+                known: ExecutionTargets.all.flatMap { $0.modes.filter(isPossible) })
         }
         return (chosen, targets, missing)
     }
