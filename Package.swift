@@ -52,8 +52,10 @@ let package = Package(
         .target(name: "CEngineShims", path: "Sources/CLibs/CEngineShims"),
         // Inner loops that are compiled for several sets of instructions.
         .target(name: "CNativeKernels", path: "Sources/CLibs/CNativeKernels"),
+        // Inner loops that shuffle vectors.
+        .target(name: "CTrellis", path: "Sources/CLibs/CTrellis"),
 
-        library("WeightMapper"),
+        library("WeightMapper", ["CTrellis"]),
         library("Codecs", ["CPNG", "CCodecShims"]),
         library(
             "ModelFiles", ["CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],

@@ -1,0 +1,36 @@
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// Inner loops of the search through a trellis (TrellisSearch), in which vectors are shuffled: Swift's come out lane by lane, with branches
+// that processors cannot foresee. Sums of floats are in an order that no instruction set decides.
+
+/// A trellis as Trellis.swift describes it, of 4 states or more.
+typedef struct {
+    uint32_t states;
+    /// What the union and an odd k add to the shifted state.
+    uint32_t union_taps, parity_taps;
+} wc_trellis;
+
+/// Most states of a trellis.
+enum { wc_trellis_most_states = 256 };
+
+/// For each weight what the best point of each of the four subsets costs, and in bit s of `aboves` whether that of subset s is the one above
+/// the weight.
+///
+/// - positions: weights in steps, magnitudes below 2^22.
+/// - rows: for each cell from -cells to cells - 1, four points at or below it, the costs of their bits and of those of the points four steps
+///   above, and four numbers that count for nothing; beyond the ends the last four cells are repeated.
+/// - metrics: receives four costs for each weight.
+void wc_trellis_measure(const float *_Nonnull positions, size_t count, const float *_Nonnull rows, int32_t cells,
+                        float *_Nonnull metrics, uint8_t *_Nonnull aboves);
+
+/// Goes on by some weights: adds to the costs of the cheapest ways to each state those of the cheapest way from there, then subtracts the
+/// least of all, so that sums stay small.
+///
+/// - costs: one for each state.
+/// - metrics: four costs for each weight.
+/// - decisions: receives for each weight states / 8 bytes (or one) in which a bit tells whether the way to a state came by an odd k: byte v has
+///   from bit 0 those of states 4v to 4v + 3, from bit 4 those of the states half of all further.
+void wc_trellis_advance(const wc_trellis *_Nonnull trellis, float *_Nonnull costs, const float *_Nonnull metrics, size_t count,
+                        uint8_t *_Nonnull decisions);
