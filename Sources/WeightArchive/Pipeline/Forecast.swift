@@ -193,13 +193,6 @@ extension MediaCodec {
     }
 }
 
-extension LayerJob {
-    fileprivate func with(tensor: Int, _ geometry: LayerGeometry) -> LayerJob {
-        LayerJob(
-            tensor: tensor, name: name, geometry: geometry, quantizer: quantizer, codecs: codecs, block: block)
-    }
-}
-
 /// Parts of a tensor that stand for all of it: the whole of a small one, else three slices of its first axis in memory.
 private struct Slices {
     let parts: [SelectedTensor]

@@ -72,7 +72,7 @@ extension Packer {
     }
 
     /// The smallest of what some codecs make of a layer; `nil` when none holds its samples.
-    private func smallest(
+    func smallest(
         _ layer: QuantizedLayer, _ job: LayerJob, _ codecs: some Sequence<any MediaCodec>
     ) throws -> CodedLayer? {
         var best: CodedLayer?
@@ -167,11 +167,11 @@ extension Packer {
 // MARK: - Quantizing
 
 /// A layer that was quantized, before a codec is chosen.
-private enum QuantizedLayer {
+enum QuantizedLayer {
     case bins(Plane, any LayerCodebook)
     case trellis(TrellisLayer)
 
-    var codebook: any LayerCodebook {
+    fileprivate var codebook: any LayerCodebook {
         switch self {
         case .bins(_, let codebook): codebook
         case .trellis(let layer): layer.codebook
@@ -179,7 +179,7 @@ private enum QuantizedLayer {
     }
 
     /// The planes that suit a codec.
-    func planes(for codec: any MediaCodec, _ geometry: LayerGeometry) -> [Plane] {
+    fileprivate func planes(for codec: any MediaCodec, _ geometry: LayerGeometry) -> [Plane] {
         switch self {
         case .bins(let plane, _): [plane]
         case .trellis(let layer):
@@ -189,14 +189,27 @@ private enum QuantizedLayer {
 }
 
 /// The planes of a layer as one codec codes them.
-private struct CodedLayer {
-    var planes: [PlacedPlane] = []
-    var samples: [Plane.Samples] = []
+struct CodedLayer {
+    fileprivate(set) var planes: [PlacedPlane] = []
+    fileprivate(set) var samples: [Plane.Samples] = []
     /// Of each plane.
-    var streams: [[[UInt8]]] = []
+    fileprivate(set) var streams: [[[UInt8]]] = []
 
     /// Bytes of all streams, each with its headers in the archive and its line in the manifest.
     var size: Int { streams.joined().reduce(0) { $0 + $1.count + 160 } }
+}
+
+extension LayerJob {
+    /// The trellis quantizer for some of the layer's weights.
+    func quantizer(for weights: [Float], step: Float, _ effort: Effort) throws(MapperError) -> TrellisQuantizer {
+        // Where nearly all indices fit 4 bits, symbols hold several.
+        let spread = (weights.reduce(0) { $0 + Double($1 * $1) } / Double(max(weights.count, 1))).squareRoot()
+        let bits = spread < 10 * Double(step) ? 4 : 8
+        return try TrellisQuantizer(
+            states: effort.states, step: step, lambda: effort.lambda,
+            rates: codecs.count == 1 ? codecs[0].coder.rates(bits: bits) : .entropy, passes: effort.passes,
+            sortsWeights: effort.sortsWeights)
+    }
 }
 
 extension MediaCodec {
@@ -229,13 +242,7 @@ extension Packer {
             return .bins(plane, FixedPointLayerCodebook(scope: fixed.scope, codebook: codebook))
         case .trellis(let step, let effort):
             let weights = floats(of: tensor)
-            // Where nearly all indices fit 4 bits, symbols hold several.
-            let spread = (weights.reduce(0) { $0 + Double($1 * $1) } / Double(max(weights.count, 1))).squareRoot()
-            let bits = spread < 10 * Double(step) ? 4 : 8
-            let rates = job.codecs.count == 1 ? job.codecs[0].coder.rates(bits: bits) : .entropy
-            let quantizer = try TrellisQuantizer(
-                states: effort.states, step: step, lambda: effort.lambda, rates: rates, passes: effort.passes,
-                sortsWeights: effort.sortsWeights)
+            let quantizer = try job.quantizer(for: weights, step: step, effort)
             return .trellis(try quantizer.quantize(weights, job.geometry, limit: tensor.dtype.largestFinite))
         case .exact(let base):
             let (plane, codebook) = try splitExactly(tensor, job, against: base)

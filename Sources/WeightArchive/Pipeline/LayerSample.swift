@@ -2,30 +2,36 @@ import Codecs
 import ModelFiles
 import WeightMapper
 
+/// Bits and squared error of a layer.
+typealias LayerCost = (bits: Double, squaredError: Double)
+
 /// Some channels of a layer, from which is foreseen what a step would cost and give.
 struct LayerSample: Sendable {
+    /// The layer.
     let job: LayerJob
     let effort: Effort
     /// Variance of the weights.
     let variance: Double
+    private let packer: Packer
     private let weights: [Float]
     private let geometry: LayerGeometry
 
     /// Bytes of a stream beside its samples.
     private static let streamBytes = 70.0
 
-    /// Weights of a sample; smaller layers are taken whole.
-    static let size = 1 << 16
-
-    init(_ packer: Packer, _ job: LayerJob, _ effort: Effort) {
+    /// Samples of a layer.
+    ///
+    /// - Parameter size: weights; layers of up to twice as many are taken whole.
+    init(_ packer: Packer, _ job: LayerJob, _ effort: Effort, size: Int) {
+        self.packer = packer
         self.job = job
         self.effort = effort
         let tensor = packer.tensors[job.tensor].record
         var weights: [Float] = []
         var geometry = job.geometry
-        if tensor.count > Self.size * 3 / 2 {
+        if tensor.count > 2 * size {
             let length = min(max(tensor.count / max(geometry.channels.count, 1), 1), 16_384)
-            let channels = packer.channels(max(Self.size / length, 1), of: tensor, geometry)
+            let channels = packer.channels(max(size / length, 1), of: tensor, geometry)
             let folded = try? LayerGeometry(
                 kind: .fc, axes: [.init(.output, channels.count), .init(.input, channels.first?.count ?? 0)],
                 count: channels.reduce(0) { $0 + $1.count })
@@ -39,33 +45,62 @@ struct LayerSample: Sendable {
         variance = meter.variance
     }
 
+    /// Weights of the layer for each of the sample.
+    private var scale: Double { Double(job.geometry.count) / Double(max(weights.count, 1)) }
+
     /// Bits and squared error of the whole layer with a step.
     ///
-    /// - Throws: `MapperError.nonFinite` for NaN or infinities among the sample.
-    func cost(step: Float) throws(MapperError) -> (bits: Double, squaredError: Double) {
-        let coder = job.codecs[0].coder
-        let quantizer = try TrellisQuantizer(
-            states: effort.states, step: step, lambda: effort.lambda, passes: 1, sortsWeights: effort.sortsWeights)
-        let layer = try quantizer.quantize(weights, geometry)
-        let (planes, bits) = layer.bestPlanes(coder, depths: job.codecs[0].description.bitDepths, geometry)
+    /// - Parameter isCoded: whether the sample is coded; else what codecs would make of it is reckoned.
+    /// - Throws: `MapperError.nonFinite` for NaN or infinities among the sample; what codecs throw.
+    func cost(step: Float, isCoded: Bool) throws -> LayerCost {
+        let layer = try job.quantizer(for: weights, step: step, effort).quantize(weights, geometry)
+        let codec = job.codecs[0]
+        let (planes, bits) = layer.bestPlanes(
+            codec.coder, depths: codec.description.bitDepths, geometry, scale: scale)
+        let reckoned = bits - min(PlaneCoder.overhead * Double(planes.count), bits)
+        let fixed = 8 * Self.streamBytes * Double(planes.count)
+        let sampleBits = isCoded ? try codedBits(layer) ?? reckoned : reckoned
+        var meter = ErrorMeter()
+        let restored = try restore(planes, layer.codebook)
+        meter.add(weights.span, restored.span)
+        return (
+            sampleBits * scale + fixed + 8 * codebookBytes(layer.codebook),
+            meter.meanSquaredError * Double(job.geometry.count)
+        )
+    }
+
+    private func restore(_ planes: [Plane], _ codebook: TrellisCodebook) throws(MapperError) -> [Float] {
         var restored = [Float](repeating: 0, count: weights.count)
         var failure: MapperError?
         restored.withUnsafeMutableBufferPointer { restored in
-            do throws(MapperError) { try layer.codebook.restore(planes, geometry, into: restored) } catch {
-                failure = error
-            }
+            do throws(MapperError) { try codebook.restore(planes, geometry, into: restored) } catch { failure = error }
         }
         if let failure { throw failure }
-        var meter = ErrorMeter()
-        meter.add(weights.span, restored.span)
-        let scale = Double(job.geometry.count) / Double(max(weights.count, 1))
-        // What each stream costs beside its samples does not grow with the layer.
-        let overhead = min(PlaneCoder.overhead * Double(planes.count), bits)
-        return (
-            (bits - overhead) * scale + 8 * Self.streamBytes * Double(planes.count) + 8
-                * Double(layer.codebook.serialized.count) * scale.squareRoot(),
-            meter.meanSquaredError * Double(job.geometry.count)
-        )
+        return restored
+    }
+
+    /// Bits of the sample's share of the layer's streams, without what each has beside its samples; `nil` when no codec takes it.
+    private func codedBits(_ layer: TrellisLayer) throws -> Double? {
+        let part = job.with(tensor: job.tensor, geometry)
+        guard let coded = try packer.smallest(.trellis(layer), part, job.codecs) else { return nil }
+        var bits = 0.0
+        for (index, place) in coded.planes.enumerated() {
+            let coder = place.group.codec.coder
+            let plane = Plane(bits: place.bits, shape: place.shape, samples: coded.samples[index])
+            // A sample pays alone for what the layer's streams share: tables of codes, and ends of rows.
+            let shared = coder.bits(plane, of: geometry) - coder.bits(plane, of: geometry, scale: scale)
+            let stream = coded.streams[index].reduce(0) { $0 + 8 * Double($1.count) }
+            bits += max(stream - 8 * Self.streamBytes - shared, 0)
+        }
+        return bits
+    }
+
+    /// Bytes of the layer's codebook as parameters are stored, deflated.
+    private func codebookBytes(_ codebook: TrellisCodebook) -> Double {
+        let bytes = codebook.serialized
+        let more = max(job.geometry.channels.count - geometry.channels.count, 0) * codebook.bytesPerChannel
+        let deflated = bytes.withUnsafeBytes { deflatedSize($0) }
+        return Double(deflated) * Double(bytes.count + more) / Double(bytes.count)
     }
 }
 

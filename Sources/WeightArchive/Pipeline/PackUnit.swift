@@ -51,6 +51,11 @@ struct LayerJob: Sendable {
 
     /// Weights, indices with their unions, planes, restored weights and streams.
     var memory: Int { geometry.count * 16 }
+
+    /// The same for another tensor: a part of this one.
+    func with(tensor: Int, _ geometry: LayerGeometry) -> LayerJob {
+        LayerJob(tensor: tensor, name: name, geometry: geometry, quantizer: quantizer, codecs: codecs, block: block)
+    }
 }
 
 /// How the weights of a layer become planes.

@@ -25,6 +25,8 @@ struct RateControl {
 
     /// Files that are packed until one meets the goal.
     private static let mostAttempts = 4
+    /// Weights of the samples by which a step is looked for, and of those by which it is settled.
+    private static let sampleSizes = (small: 1 << 16, large: 1 << 18)
     /// Bits per weight with which hardly any weight is not 0.
     private static let leastBits = 0.02
 
@@ -44,14 +46,14 @@ struct RateControl {
         if case .maximumError = goal { return nil }
         let effort = packer.options.effort
         var found: [LayerSample?] = Array(repeating: nil, count: jobs.count)
-        try await runJobs(memory: jobs.map { _ in LayerSample.size * 16 }, limit: threads, budget: .max) {
-            LayerSample(packer, jobs[$0], effort)
+        try await runJobs(memory: jobs.map { _ in 0 }, limit: threads, budget: .max) {
+            LayerSample(packer, jobs[$0], effort, size: Self.sampleSizes.small)
         } done: {
             found[$0] = $1
         }
         samples = found.compactMap { $0 }
         factors = try Self.factors(packer, samples)
-        try await choose()
+        try await choose(packer)
     }
 
     /// What each layer's squared errors are multiplied by.
@@ -83,28 +85,42 @@ struct RateControl {
     }
 
     /// Chooses the steps by the samples.
-    private mutating func choose() async throws {
-        guard goal != nil else { return try await chooseByLayer() }
+    private mutating func choose(_ packer: Packer) async throws {
+        guard goal != nil else { return try await chooseByLayer(packer) }
         if case .bitsPerWeight(let bits) = goal, bits < Self.leastBits {
             throw ArchiveError.option(
                 "--target-bpw: expected at least \(Self.leastBits) bits per weight, found \(bits)")
         }
         step = firstStep()
         for _ in 0..<8 {
-            let (bits, error) = try await cost()
-            let octaves = self.octaves(bits: bits, error: error)
+            let octaves = octaves(try await costs(samples.indices.map { step(of: $0) }))
             step *= exp2(octaves)
-            if abs(octaves) < 0.002 { break }
+            if abs(octaves) < 0.01 { break }
         }
+        step *= exp2(octaves(try await costs(samples.indices.map { step(of: $0) }, coded: packer)))
         setSteps()
     }
 
-    /// How many times the step should be doubled, when layers have these bits and this squared error.
-    private func octaves(bits: Double, error: Double) -> Double {
-        if let allowed = allowedBits { return max(min((bits - allowed) / weightCount, 4), -4) }
+    /// Doublings of the step by which a file may stay below its goal; twice the step is a bit less for each weight.
+    private var tolerance: Double {
+        switch goal {
+        case .bitsPerWeight(let bits): 0.015 * bits
+        case .size(let bytes): 0.01 * 8 * Double(bytes) / max(weightCount, 1)
+        default: 0.04
+        }
+    }
+
+    /// What a choice aims at: into the tolerance rather than at its edge.
+    private var margin: Double { tolerance / 2 }
+
+    /// How many times the step should be doubled, when layers have these bits and squared errors.
+    private func octaves(_ costs: [LayerCost]) -> Double {
+        let bits = costs.reduce(0) { $0 + $1.bits }
+        let error = costs.reduce(0) { $0 + $1.squaredError }
+        if let allowed = allowedBits { return max(min((bits - allowed) / weightCount + margin, 4), -4) }
         guard case .signalToNoise(let target) = goal, error > 0 else { return 0 }
         let signal = samples.reduce(0) { $0 + $1.variance * Double($1.job.geometry.count) }
-        return max(min((10 * log10(signal / error) - target) / 6.0206, 4), -4)
+        return max(min((10 * log10(signal / error) - target) / 6.0206 - margin, 4), -4)
     }
 
     /// A step to begin with: what Gaussian weights would need.
@@ -135,23 +151,17 @@ struct RateControl {
         for (index, sample) in samples.enumerated() { steps[sample.job.tensor] = step(of: index) }
     }
 
-    /// Bits and squared error of all layers at the steps as they are, by the samples.
-    private func cost() async throws -> (bits: Double, error: Double) {
-        var total = (bits: 0.0, error: 0.0)
-        for cost in try await costs(samples.indices.map { step(of: $0) }) {
-            total.bits += cost.bits
-            total.error += cost.squaredError
-        }
-        return total
-    }
-
-    private func costs(_ steps: [Float]) async throws -> [(bits: Double, squaredError: Double)] {
+    /// What each layer costs and gives with a step: reckoned by the small samples, or by large ones that a packer codes.
+    private func costs(_ steps: [Float], coded packer: Packer? = nil) async throws -> [LayerCost] {
         let samples = samples
-        var costs = samples.map { _ in (bits: 0.0, squaredError: 0.0) }
+        var costs: [LayerCost] = samples.map { _ in (0, 0) }
         try await runJobs(memory: steps.map { _ in 0 }, limit: threads, budget: .max) { index in
-            do throws(MapperError) {
-                return try samples[index].cost(step: steps[index])
-            } catch {
+            do {
+                guard let packer else { return try samples[index].cost(step: steps[index], isCoded: false) }
+                return try LayerSample(
+                    packer, samples[index].job, samples[index].effort, size: Self.sampleSizes.large
+                ).cost(step: steps[index], isCoded: true)
+            } catch let error as MapperError {
                 throw ArchiveError.layer(tensor: samples[index].job.name, reason: error.description)
             }
         } done: {
@@ -161,11 +171,12 @@ struct RateControl {
     }
 
     /// Without a goal each layer gets the step that gives it its own bits per weight.
-    private mutating func chooseByLayer() async throws {
+    private mutating func chooseByLayer(_ packer: Packer) async throws {
         var steps = zip(samples, bits).map { Float(($0.variance.squareRoot() * 2.07) * exp2(-Double($1))) }
         steps = steps.map { $0.isFinite && $0 > 0 ? $0 : 1 }
-        for _ in 0..<5 {
-            for (index, cost) in try await costs(steps).enumerated() {
+        for round in 0..<6 {
+            // Reckoned at first, at the end coded.
+            for (index, cost) in try await costs(steps, coded: round < 5 ? nil : packer).enumerated() {
                 let excess = cost.bits / Double(samples[index].job.geometry.count) - Double(bits[index])
                 let next = steps[index] * Float(exp2(max(min(excess, 4), -4)))
                 steps[index] = next.isFinite && next > 0 ? next : steps[index]
@@ -188,24 +199,20 @@ extension RateControl {
         guard weights > 0 else { return false }
         // Doublings of the step that would make up for it; what is below 0 must not be, what is above wastes.
         let spare: Double
-        let tolerance: Double
         // The goal and what came of it, as a message says them.
         let words: (goal: String, found: String)
         switch goal {
         case .bitsPerWeight(let bits):
             let found = 8 * Double(layerBytes) / Double(weights)
             spare = bits - found
-            tolerance = 0.015 * bits
             words = ("--target-bpw: expected at most \(bits) bits per weight", "\(rounded(found))")
         case .size(let bytes):
             fixedBytes = size - layerBytes
             spare = 8 * Double(bytes - size) / Double(weights)
-            tolerance = 0.01 * 8 * Double(bytes) / Double(weights)
             words = ("--target-size: expected at most \(bytes) bytes", "\(size)")
         case .signalToNoise(let decibel):
             let found = ArchiveSummary(manifest, packedBytes: size).signalToNoise
             spare = (found - decibel) / 6.0206
-            tolerance = 0.04
             words = ("--min-snr: expected at least \(decibel) dB", "\(rounded(found))")
         case .maximumError, nil: return false
         }
@@ -216,8 +223,7 @@ extension RateControl {
         guard attempts < 2 * Self.mostAttempts, !isHopeless else {
             throw ArchiveError.option("\(words.goal), found \(words.found), at try \(attempts)")
         }
-        // Aims into the tolerance rather than at its edge.
-        let octaves = (isError ? 1 : -1) * (spare - tolerance / 4)
+        let octaves = (isError ? 1 : -1) * (spare - margin)
         step *= exp2(max(min(octaves, 2), -2))
         setSteps()
         return true

@@ -32,27 +32,39 @@ public enum PlaneCoder: Sendable, Hashable {
 
     /// Bits that a plane will take, in its streams and what the packed file says of these.
     ///
+    /// - Parameter scale: how many times as many weights the plane stands for as it has: tables of codes are shared with those.
     /// - Complexity: linear in the samples of a plane of Huffman codes, of which large ones are sampled.
-    func bits(_ samples: Plane.Samples, _ bits: Int, _ shape: Plane.Shape, _ layer: LayerGeometry) -> Double {
-        guard let geometry = try? shape.geometry(of: layer) else { return 0 }
+    public func bits(_ plane: Plane, of layer: LayerGeometry, scale: Double = 1) -> Double {
+        guard let geometry = try? plane.shape.geometry(of: layer) else { return 0 }
         let tiling = Tiling(image: geometry)
-        switch samples {
+        let bits = plane.bits
+        switch plane.samples {
         case .narrow(let samples) where self == .deflate || self == .frameHuffman:
             let perByte = self == .deflate ? (bits == 2 ? 4 : bits == 4 ? 2 : 1) : (bits <= 4 ? 2 : 1)
-            let rows = self == .deflate ? tiling.frameHeight * tiling.frameCount : 0
+            let rows = self == .deflate ? rows(plane.shape, tiling, scale) : 0
             let streams = self == .deflate ? Double(tiling.frameCount) : 1
-            return huffmanBits(samples, perByte: perByte, rows: rows) + Self.overhead * streams
+            return huffmanBits(samples, perByte: perByte, rows: rows, scale: scale) + Self.overhead * streams
         case .narrow(let samples): return Self.entropy(samples) + Self.overhead
         // Deflate codes both bytes by one table: such planes are short.
         case .wide(let samples): return 16 * Double(samples.count) + Self.overhead
         }
     }
 
-    private func huffmanBits(_ samples: [UInt8], perByte: Int, rows: Int) -> Double {
+    /// Rows of a plane, or its share of those of `scale` times as many samples: the longer a run, the fewer rows for each.
+    private func rows(_ shape: Plane.Shape, _ tiling: Tiling, _ scale: Double) -> Int {
+        guard scale > 1, case .run(let count) = shape,
+            let whole = try? LayerGeometry.folded(count: Int(Double(count) * scale))
+        else { return tiling.frameHeight * tiling.frameCount }
+        let all = Tiling(image: whole)
+        return Int(Double(all.frameHeight * all.frameCount) / scale)
+    }
+
+    private func huffmanBits(_ samples: [UInt8], perByte: Int, rows: Int, scale: Double) -> Double {
         let length = blockLength * perByte
         let blocks = ceilDivide(samples.count, length)
         let stride = blocks > 32 ? 4 : 1
-        var bits = 0
+        var bits = 0.0
+        var joined = [Int](repeating: 0, count: 256)
         var seen = 0
         samples.withUnsafeBufferPointer { samples in
             for block in Swift.stride(from: 0, to: blocks, by: stride) {
@@ -60,11 +72,18 @@ public enum PlaneCoder: Sendable, Hashable {
                 var counts = [Int](repeating: 0, count: 256)
                 Self.count(UnsafeBufferPointer(rebasing: samples[range]), perByte: perByte, &counts)
                 counts[0] += rows * range.count / samples.count
-                bits += self == .deflate ? HuffmanCode.deflateBits(counts) : HuffmanCode.frameBits(counts)
+                let code = self == .deflate ? HuffmanCode.deflateBits(counts) : HuffmanCode.frameBits(counts)
+                let tables = max(Double(range.count) / Double(length), 1 / scale)
+                bits += Double(code.symbols) + Double(code.table) * tables
+                for symbol in counts.indices { joined[symbol] += counts[symbol] }
                 seen += range.count
             }
         }
-        return Double(bits) * Double(samples.count) / Double(max(seen, 1))
+        let unseen = Double(samples.count) / Double(max(seen, 1))
+        guard self == .deflate else { return bits * unseen }
+        // Blocks end only where another code pays.
+        let code = HuffmanCode.deflateBits(joined)
+        return min(bits * unseen, Double(code.symbols) * unseen + Double(code.table) / scale)
     }
 
     private static func count(_ samples: UnsafeBufferPointer<UInt8>, perByte: Int, _ counts: inout [Int]) {
@@ -99,10 +118,11 @@ extension TrellisLayer {
     ///   - coder: how the codec codes.
     ///   - depths: bits of a sample that the codec takes.
     ///   - geometry: the layer.
+    ///   - scale: how many times as many weights as these the bits are asked for.
     /// - Returns: the planes, and the bits that all streams will take. Where samples of such depths would be drowned by those
     ///   that say how far indices are beyond them, the planes have more bits.
     public func bestPlanes(
-        _ coder: PlaneCoder, depths: ClosedRange<Int>, _ geometry: LayerGeometry
+        _ coder: PlaneCoder, depths: ClosedRange<Int>, _ geometry: LayerGeometry, scale: Double = 1
     ) -> (planes: [Plane], bits: Double) {
         let needed = min(max(bitsWithoutOverflow, depths.lowerBound), depths.upperBound)
         var candidates: [Int]
@@ -117,7 +137,7 @@ extension TrellisLayer {
             for isSplit in isSplit ? [false, true] : [false] {
                 var planes = planes(bits: bits, isSplit: isSplit, isFolded: false)
                 func cost(_ planes: [Plane]) -> Double {
-                    planes.reduce(0) { $0 + coder.bits($1.samples, $1.bits, $1.shape, geometry) }
+                    planes.reduce(0) { $0 + coder.bits($1, of: geometry, scale: scale) }
                 }
                 var bits = cost(planes)
                 if coder == .deflate, planes[0].shape == .channels {

@@ -103,7 +103,7 @@ struct WeightClasses {
     fileprivate static func cost(_ classes: [UInt8]) -> Double {
         var counts = [Int](repeating: 0, count: 256)
         for value in classes { counts[Int(value)] += 1 }
-        return 1.05 * Double(HuffmanCode.deflateBits(counts))
+        return 1.05 * Double(HuffmanCode.deflateBits(counts).all)
     }
 
     /// Mean squares of a layer's weights around their centers, in squared steps.

@@ -33,13 +33,23 @@ enum HuffmanCode {
         return lengths
     }
 
-    /// Bits of all symbols, with those of Ut Video's table of 256 lengths.
-    static func frameBits(_ counts: [Int]) -> Int {
-        zip(counts, lengths(counts, limit: 24)).reduce(8 * 256) { $0 + $1.0 * $1.1 }
+    /// What a code takes, in bits.
+    struct Bits {
+        /// Of all symbols.
+        var symbols = 0
+        /// Of the lengths of code words, which a decoder needs.
+        var table = 0
+
+        var all: Int { symbols + table }
     }
 
-    /// Bits of all symbols, with those of deflate's table of lengths.
-    static func deflateBits(_ counts: [Int]) -> Int {
+    /// Bits with Ut Video's table of 256 lengths.
+    static func frameBits(_ counts: [Int]) -> Bits {
+        Bits(symbols: zip(counts, lengths(counts, limit: 24)).reduce(0) { $0 + $1.0 * $1.1 }, table: 8 * 256)
+    }
+
+    /// Bits with deflate's table of lengths.
+    static func deflateBits(_ counts: [Int]) -> Bits {
         let lengths = lengths(counts, limit: 15)
         // Run lengths of zeros, and about 3 bits for each length that differs from the one before.
         var table = 14 + 17 * 3 / 2
@@ -48,6 +58,6 @@ enum HuffmanCode {
             table += length == last ? 2 : length == 0 ? 7 : 4
             last = length
         }
-        return table + zip(counts, lengths).reduce(0) { $0 + $1.0 * $1.1 }
+        return Bits(symbols: zip(counts, lengths).reduce(0) { $0 + $1.0 * $1.1 }, table: table)
     }
 }

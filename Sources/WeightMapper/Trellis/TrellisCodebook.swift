@@ -50,6 +50,11 @@ public struct TrellisCodebook: Sendable {
             + signed.map { UInt8(bitPattern: $0) }
     }
 
+    /// Of `serialized`, the bytes for each channel of the layer; the others do not grow with channels.
+    public var bytesPerChannel: Int {
+        (classes.isEmpty ? 0 : 1) + (centers.axis == .channels ? 1 : 0) + (prediction?.order ?? 0)
+    }
+
     /// A codebook from a packed file.
     ///
     /// - Parameter prediction: order and lag of a predicted layer, which has neither classes nor centers.
