@@ -1,3 +1,4 @@
+import CTrellis
 import Glibc
 
 /// Linear prediction of each weight by those before it in its channel, as audio codecs predict a sample by those before.
@@ -69,46 +70,19 @@ public struct WeightPrediction: Sendable, Hashable {
         }
     }
 
-    /// The same from points of 16 bits, with loops that vectorize on every processor: each sum is a whole number below 2^24, which
-    /// `Float` holds.
+    /// Adds to the points of a place, of 16 bits, twice what `predict` finds.
     ///
     /// - Parameters:
-    ///   - factors: `floatCoefficients`.
-    ///   - sums: room for one number a channel.
-    func predict(
-        _ place: Int, from points: UnsafePointer<Int16>, _ factors: UnsafePointer<Float>,
-        _ sums: UnsafeMutablePointer<Float>, into centers: UnsafeMutableBufferPointer<Int32>
-    ) {
-        let channels = centers.count
-        for channel in 0..<channels { sums[channel] = 64 }
-        for tap in 0..<min(order, place / lag) {
-            let row = points + (place &- (tap &+ 1) &* lag) &* channels
-            let taps = factors + tap &* channels
-            addProducts(channels, row, taps, to: sums)
-        }
-        let bound = Float(Self.largest + 1)
-        let magic = Float.roundingMagic
-        for channel in 0..<channels {
-            // Less half of 127/128, the nearest whole number is the one below, as of `>>`.
-            var center = sums[channel] * 0x1p-7
-            center = center < -bound ? -bound : center
-            center = (center > bound ? bound : center) - 63.5 * 0x1p-7
-            let whole = Int32(bitPattern: (center + magic).bitPattern) &- Int32(bitPattern: magic.bitPattern)
-            let lower = whole < -Self.largest ? -Self.largest : whole
-            centers[channel] = lower > Self.largest ? Self.largest : lower
-        }
+    ///   - place: number of the place in its channel.
+    ///   - points: grid points of the place, one for each channel; those of the places before lie before them.
+    ///   - coefficients: `wideCoefficients`.
+    func addCenters(_ place: Int, to points: UnsafeMutablePointer<Int16>, _ coefficients: UnsafePointer<Int16>) {
+        wc_trellis_add_centers(
+            points, channelCount, lag * channelCount, min(order, place / lag), coefficients, Self.largest)
     }
 
-    /// The coefficients, in the order that they are stored in.
-    var floatCoefficients: [Float] { coefficients.map { Float($0) } }
-}
-
-// Inlined, the loop was seen not to vectorize.
-@inline(never)
-private func addProducts(
-    _ count: Int, _ points: UnsafePointer<Int16>, _ factors: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>
-) {
-    for i in 0..<count { sums[i] += factors[i] * Float(points[i]) }
+    /// The coefficients in 16 bits.
+    var wideCoefficients: [Int16] { coefficients.map { Int16($0) } }
 }
 
 // MARK: - Choosing

@@ -1,3 +1,5 @@
+import CTrellis
+
 /// Reads the indices of a trellis-quantized layer from its planes, in order, and walks the trellis by them.
 ///
 /// `TrellisPlanes` says what planes hold. Several steps are taken at once where samples are bytes, by `TrellisTables`.
@@ -84,9 +86,15 @@ final class TrellisReader<Sample: BinScalar> {
         excessCount = 0
         guard Sample.bitWidth > 8 ? take(0..<points.count) : isSplit ? takeSplit(points.count) : takeWhole(points.count)
         else { throw Self.damaged }
-        let zero = Point(truncatingIfNeeded: 2 * middle)
-        for i in points.indices {
-            points[i] = (Point(truncatingIfNeeded: samples[i]) &<< 1) &- zero &+ Point(truncatingIfNeeded: unions[i])
+        if Point.bitWidth == 16, Sample.bitWidth == 8, let target = points.baseAddress {
+            let samples = UnsafeRawPointer(samples).assumingMemoryBound(to: UInt8.self)
+            let target = UnsafeMutableRawPointer(target).assumingMemoryBound(to: Int16.self)
+            wc_trellis_points(samples, unions, points.count, Int16(2 * middle), target)
+        } else {
+            let zero = Point(truncatingIfNeeded: 2 * middle)
+            for i in points.indices {
+                points[i] = Point(truncatingIfNeeded: samples[i]) &<< 1 &- zero &+ Point(truncatingIfNeeded: unions[i])
+            }
         }
         for excess in UnsafeBufferPointer(start: excesses, count: excessCount) {
             points[Int(excess.place)] &+= Point(truncatingIfNeeded: 2 &* excess.amount)

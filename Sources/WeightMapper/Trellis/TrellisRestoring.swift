@@ -1,3 +1,5 @@
+import CTrellis
+
 extension TrellisCodebook {
     /// Weights of a piece that `forEachPiece` hands over, so that it stays in the second cache.
     private static let pieceLength = 1 << 15
@@ -72,7 +74,7 @@ extension TrellisCodebook {
                 let size = min(Self.pieceLength, count - start)
                 let piece = UnsafeMutableBufferPointer(rebasing: points[..<size])
                 try reader.readAll(piece)
-                scale(piece, into: weights)
+                scale(UnsafeBufferPointer(piece), into: weights)
                 try body(UnsafeBufferPointer(rebasing: weights[..<size]))
             }
             return try reader.finish()
@@ -129,9 +131,16 @@ extension TrellisCodebook {
 
     /// Points of the grid as weights.
     private func scale<Point: GridPoint, Scalar: WeightScalar>(
-        _ points: UnsafeMutableBufferPointer<Point>, into weights: UnsafeMutableBufferPointer<Scalar>
+        _ points: UnsafeBufferPointer<Point>, into weights: UnsafeMutableBufferPointer<Scalar>
     ) {
-        for i in points.indices { weights[i] = Point.weight(Int32(truncatingIfNeeded: points[i]), step) }
+        guard Point.bitWidth == 16, Scalar.self == Float.self else {
+            for i in points.indices { weights[i] = Point.weight(Int32(truncatingIfNeeded: points[i]), step) }
+            return
+        }
+        guard let source = points.baseAddress, let target = weights.baseAddress else { return }
+        wc_trellis_weights(
+            UnsafeRawPointer(source).assumingMemoryBound(to: Int16.self), points.count, step,
+            UnsafeMutableRawPointer(target).assumingMemoryBound(to: Float.self))
     }
 
     /// Gathers the weights of some channels.
@@ -153,9 +162,7 @@ extension TrellisCodebook {
                             target[Int(places[i])] = Point.weight(Int32(truncatingIfNeeded: points[number &+ i]), step)
                         }
                     } else {
-                        for i in 0..<length {
-                            target[i] = Point.weight(Int32(truncatingIfNeeded: points[number &+ i]), step)
-                        }
+                        scale(UnsafeBufferPointer(rebasing: points[number..<number + length]), into: target)
                     }
                 }
             case .some:
@@ -179,15 +186,12 @@ extension TrellisCodebook {
         /// Places that are put at once: neighbors in memory, in a line of the cache.
         let most = 16
         let (channels, inner) = (order.channels.count, order.channels.inner)
-        let step = step
         withUnsafeTemporaryAllocation(of: Scalar.self, capacity: channels * most) { rows in
             for block in 0..<points.count / (channels * inner) {
                 for first in stride(from: 0, to: inner, by: most) {
                     let places = min(most, inner - first)
                     let start = (block * inner + first) * channels
-                    for i in 0..<places * channels {
-                        rows[i] = Point.weight(Int32(truncatingIfNeeded: points[start &+ i]), step)
-                    }
+                    scale(UnsafeBufferPointer(rebasing: points[start..<start + places * channels]), into: rows)
                     for channel in 0..<channels {
                         let target = (block &* channels &+ channel) &* inner &+ first
                         for place in 0..<places {
@@ -248,14 +252,12 @@ extension TrellisReader {
 /// Adds to the points of a place what predicts them.
 private struct PredictedCenters<Point: GridPoint> {
     private let prediction: WeightPrediction?
-    private let factors: [Float]
-    private var sums: [Float]
+    private let coefficients: [Int16]
     private var centers: [Int32]
 
     init(_ prediction: WeightPrediction?, channels: Int) {
         self.prediction = prediction
-        factors = prediction?.floatCoefficients ?? []
-        sums = Array(repeating: 0, count: prediction == nil ? 0 : channels)
+        coefficients = prediction?.wideCoefficients ?? []
         centers = Array(repeating: 0, count: prediction == nil ? 0 : channels)
     }
 
@@ -266,21 +268,16 @@ private struct PredictedCenters<Point: GridPoint> {
     mutating func add(
         to points: UnsafeMutableBufferPointer<Point>, _ place: Int, after all: UnsafeMutablePointer<Point>
     ) {
-        guard let prediction else { return }
-        let all = UnsafeRawPointer(all)
-        centers.withUnsafeMutableBufferPointer { centers in
-            if Point.bitWidth == 16 {
-                factors.withUnsafeBufferPointer { factors in
-                    sums.withUnsafeMutableBufferPointer { sums in
-                        guard let factors = factors.baseAddress, let sums = sums.baseAddress else { return }
-                        prediction.predict(
-                            place, from: all.assumingMemoryBound(to: Int16.self), factors, sums, into: centers)
-                    }
-                }
-            } else {
-                prediction.predict(place, from: all.assumingMemoryBound(to: Int32.self), into: centers)
+        guard let prediction, let first = points.baseAddress else { return }
+        if Point.bitWidth == 16 {
+            prediction.addCenters(
+                place, to: UnsafeMutableRawPointer(first).assumingMemoryBound(to: Int16.self), coefficients)
+        } else {
+            centers.withUnsafeMutableBufferPointer { centers in
+                let all = UnsafeRawPointer(all).assumingMemoryBound(to: Int32.self)
+                prediction.predict(place, from: all, into: centers)
+                for i in centers.indices { points[i] &+= Point(truncatingIfNeeded: 2 &* centers[i]) }
             }
-            for i in centers.indices { points[i] &+= Point(truncatingIfNeeded: 2 &* centers[i]) }
         }
     }
 }

@@ -2,8 +2,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Inner loops of the search through a trellis (TrellisSearch), in which vectors are shuffled: Swift's come out lane by lane, with branches
-// that processors cannot foresee. Sums of floats are in an order that no instruction set decides.
+// Inner loops of the trellis quantizer. In those of the search (TrellisSearch) vectors are shuffled: Swift's come out lane by lane, with
+// branches that processors cannot foresee. Those of restoring (TrellisReader, TrellisRestoring) are compiled for several processors.
+// Results are the same bits for all.
 
 /// A trellis as Trellis.swift describes it, of 4 states or more.
 typedef struct {
@@ -34,3 +35,21 @@ void wc_trellis_measure(const float *_Nonnull positions, size_t count, const flo
 ///   from bit 0 those of states 4v to 4v + 3, from bit 4 those of the states half of all further.
 void wc_trellis_advance(const wc_trellis *_Nonnull trellis, float *_Nonnull costs, const float *_Nonnull metrics, size_t count,
                         uint8_t *_Nonnull decisions);
+
+// MARK: - Restoring
+
+/// Points of the grid of samples and unions: 2 * sample + union - zero.
+void wc_trellis_points(const uint8_t *_Nonnull samples, const uint8_t *_Nonnull unions, size_t count, int16_t zero,
+                       int16_t *_Nonnull points);
+
+/// Weights of points: their products with the step.
+void wc_trellis_weights(const int16_t *_Nonnull points, size_t count, float step, float *_Nonnull weights);
+
+/// Adds to the points of a place twice the center that earlier places predict (WeightPrediction).
+///
+/// - points: one for each channel; those of the tap t lie (t + 1) * distance before them.
+/// - taps: at most 4.
+/// - coefficients: in 64ths, of magnitudes up to 128: one for each channel, tap after tap.
+/// - largest: magnitude of a center.
+void wc_trellis_add_centers(int16_t *_Nonnull points, size_t channels, size_t distance, size_t taps,
+                            const int16_t *_Nonnull coefficients, int32_t largest);
