@@ -95,33 +95,45 @@ public struct RunModeTuner: Sendable {
         var trials = try screen(
             Self.choices(known, selection.together.count).map { ($0, plan($0)) }, expected, limit: 3 * best.seconds,
             progress)
-        let finalists = trials.indices.filter { trials[$0].refusal == nil && Set(plan(trials[$0].modes)).count > 1 }
-            .sorted { trials[$0].seconds < trials[$1].seconds }.prefix(Self.finalists)
-        let single = [RunMode](repeating: best.modes[0], count: network.graph.layers.count)
-        let candidates = [single] + finalists.map { plan(trials[$0].modes) }
-        let timings = try timeInTurns(candidates, passes: options.passes)
-        for (place, timing) in zip(finalists, timings.dropFirst()) { trials[place].timing = RunTiming(timing) }
-        let order = timings.indices.dropFirst().min { RunTiming.median(timings[$0]) < RunTiming.median(timings[$1]) }
-        var winner = TuningResult.Trial(modes: best.modes, timing: RunTiming(timings[0]), error: best.error)
-        var (gain, noise, modes) = (0.0, 0.0, single)
-        if let order {
-            // In turns again, with nothing else between: the difference of neighbors is free of what drifts.
-            let pair = try timeInTurns([single, candidates[order]], passes: 2 * options.passes)
-            let differences = zip(pair[0], pair[1]).map { $0 - $1 }
-            let difference = RunTiming(differences)
-            let base = RunTiming(pair[0])
-            noise = difference.noise / base.median
-            if RunTiming.isFaster(differences) {
-                gain = difference.median / base.median
-                let trial = trials[finalists[order - 1]]
-                winner = TuningResult.Trial(modes: trial.modes, timing: RunTiming(pair[1]), error: trial.error)
-                modes = candidates[order]
-            }
-        }
+        let choice = try choose(between: best, and: &trials, plan)
         return TuningResult(
             reference: reference, singles: singles, alone: alone, together: selection.together,
             combinations: trials.sorted { $0.seconds < $1.seconds }, designated: designated, bestSingle: best,
-            winner: winner, gain: gain, gainNoise: noise, modes: modes)
+            winner: choice.winner, gain: choice.gain, gainNoise: choice.noise, modes: choice.modes)
+    }
+
+    /// What is chosen, how much faster than the best single mode it is, how far that may be off, and the mode of every layer.
+    private typealias Choice = (winner: TuningResult.Trial, gain: Double, noise: Double, modes: [RunMode])
+
+    /// The fastest of the best combinations where it is faster than the best single mode beyond the noise, else that.
+    ///
+    /// - Parameters:
+    ///   - trials: combinations, of which the best are timed again.
+    ///   - plan: the mode of every layer, of a combination's modes.
+    private func choose(
+        between best: TuningResult.Trial, and trials: inout [TuningResult.Trial], _ plan: ([RunMode]) -> [RunMode]
+    ) throws -> Choice {
+        let plans = trials.map { plan($0.modes) }
+        let finalists = trials.indices.filter { trials[$0].refusal == nil && Set(plans[$0]).count > 1 }
+            .sorted { trials[$0].seconds < trials[$1].seconds }.prefix(Self.finalists)
+        let single = [RunMode](repeating: best.modes[0], count: network.graph.layers.count)
+        let timings = try timeInTurns([single] + finalists.map { plans[$0] }, passes: options.passes)
+        for (place, timing) in zip(finalists, timings.dropFirst()) { trials[place].timing = RunTiming(timing) }
+        let alone = TuningResult.Trial(modes: best.modes, timing: RunTiming(timings[0]), error: best.error)
+        guard let fastest = finalists.min(by: { trials[$0].seconds < trials[$1].seconds }) else {
+            return (alone, 0, 0, single)
+        }
+        // In turns again, with nothing else between: the difference of neighbors is free of what drifts.
+        let pair = try timeInTurns([single, plans[fastest]], passes: 2 * options.passes)
+        let differences = zip(pair[0], pair[1]).map { $0 - $1 }
+        let difference = RunTiming(differences)
+        let base = RunTiming(pair[0]).median
+        guard RunTiming.isFaster(differences) else { return (alone, 0, difference.noise / base, single) }
+        let trial = trials[fastest]
+        return (
+            TuningResult.Trial(modes: trial.modes, timing: RunTiming(pair[1]), error: trial.error),
+            difference.median / base, difference.noise / base, plans[fastest]
+        )
     }
 
     /// All layers in each mode.
@@ -130,37 +142,62 @@ public struct RunModeTuner: Sendable {
     private func timeSingles(
         _ progress: ProgressHandler
     ) throws -> ([TuningResult.Trial], [[String: TensorValue]], RunMode) {
+        var tried = try tryEach(modes, on: first) { mode throws(ExecutionError) in
+            try RunPlan.all(mode).load(path, by: means)
+        } done: {
+            progress(Progress(done: $0, total: modes.count))
+        }
+        guard let reference = tried.reference else { throw Self.noMode(path, tried.trials.first?.refusal) }
+        // Those that are many times slower get few passes: they cannot win.
+        var timings = [[Double]](repeating: [], count: tried.loaded.count)
+        for pass in 0..<options.passes {
+            for place in tried.loaded.indices.shuffled() {
+                let best = timings.compactMap(\.first).min() ?? .infinity
+                if pass >= Self.screeningPasses, let first = timings[place].min(), first > 3 * best { continue }
+                guard !Task.isCancelled else { throw ArchiveError.cancelled }
+                timings[place].append(try first.pass(tried.loaded[place].network).seconds)
+            }
+        }
+        tried.take(timings)
+        return (tried.trials, reference.outputs, reference.mode)
+    }
+
+    /// Modes that were tried on the same data: those that ran are ready to run again.
+    private struct Tried {
         var trials: [TuningResult.Trial] = []
         var loaded: [(place: Int, network: any LoadedNetwork)] = []
+        /// The first mode that ran, against whose outputs those of the others are held.
         var reference: (outputs: [[String: TensorValue]], mode: RunMode)?
+
+        /// Notes the seconds of each that ran.
+        mutating func take(_ timings: [[Double]]) {
+            for (timing, (place, _)) in zip(timings, loaded) { trials[place].timing = RunTiming(timing) }
+        }
+    }
+
+    /// Runs something once in each mode.
+    private func tryEach(
+        _ modes: [RunMode], on data: TestData, load: (RunMode) throws(ExecutionError) -> any LoadedNetwork,
+        done: (Int) -> Void = { _ in }
+    ) throws -> Tried {
+        var tried = Tried()
         for mode in modes {
             guard !Task.isCancelled else { throw ArchiveError.cancelled }
             var trial = TuningResult.Trial(modes: [mode])
             do throws(ExecutionError) {
-                let network = try RunPlan.all(mode).load(path, by: means)
-                let outputs = try first.pass(network).outputs
-                if reference == nil { reference = (outputs, mode) }
-                if let reference { judge(&trial, outputs, reference.outputs) }
-                loaded.append((trials.count, network))
+                let network = try load(mode)
+                let outputs = try data.pass(network).outputs
+                let reference = tried.reference ?? (outputs, mode)
+                tried.reference = reference
+                judge(&trial, outputs, reference.outputs)
+                tried.loaded.append((tried.trials.count, network))
             } catch {
                 trial.refusal = error.reason
             }
-            trials.append(trial)
-            progress(Progress(done: trials.count, total: modes.count))
+            tried.trials.append(trial)
+            done(tried.trials.count)
         }
-        guard let reference else { throw Self.noMode(path, trials.first?.refusal) }
-        // Those that are many times slower get few passes: they cannot win.
-        var timings = [[Double]](repeating: [], count: loaded.count)
-        for pass in 0..<options.passes {
-            for place in loaded.indices.shuffled() {
-                let best = timings.compactMap(\.first).min() ?? .infinity
-                if pass >= Self.screeningPasses, let first = timings[place].min(), first > 3 * best { continue }
-                guard !Task.isCancelled else { throw ArchiveError.cancelled }
-                timings[place].append(try first.pass(loaded[place].network).seconds)
-            }
-        }
-        for (timing, (place, _)) in zip(timings, loaded) { trials[place].timing = RunTiming(timing) }
-        return (trials, reference.outputs, reference.mode)
+        return tried
     }
 
     /// Each third layer alone, on what the second set of data brings to it, in every mode.
@@ -174,26 +211,12 @@ public struct RunModeTuner: Sendable {
         for layer in layers {
             let inputs = try inputs(of: layer, by: reference)
             let outputs = network.graph.layers[layer.layers[layer.layers.count - 1]].outputs.filter { !$0.isEmpty }
-            var trials: [TuningResult.Trial] = []
-            var loaded: [(place: Int, network: any LoadedNetwork)] = []
-            var expected: [[String: TensorValue]]?
-            for mode in [reference] + modes.filter({ $0 != reference }) {
-                guard !Task.isCancelled else { throw ArchiveError.cancelled }
-                var trial = TuningResult.Trial(modes: [mode])
-                do throws(ExecutionError) {
-                    let network = try means.load(path, network, layers: layer.layers, outputs: outputs, mode: mode)
-                    let outputs = try inputs.pass(network).outputs
-                    if expected == nil { expected = outputs }
-                    judge(&trial, outputs, expected ?? outputs)
-                    loaded.append((trials.count, network))
-                } catch {
-                    trial.refusal = error.reason
-                }
-                trials.append(trial)
+            var tried = try tryEach([reference] + modes.filter { $0 != reference }, on: inputs) {
+                mode throws(ExecutionError) in
+                try means.load(path, network, layers: layer.layers, outputs: outputs, mode: mode)
             }
-            let timings = try timeInTurns(loaded.map(\.network), on: inputs, passes: options.passes)
-            for (timing, (place, _)) in zip(timings, loaded) { trials[place].timing = RunTiming(timing) }
-            trials.sort { $0.seconds < $1.seconds }
+            tried.take(try timeInTurns(tried.loaded.map(\.network), on: inputs, passes: options.passes))
+            let trials = tried.trials.sorted { $0.seconds < $1.seconds }
             if let mode = trials.first(where: { $0.refusal == nil })?.modes.first { fastest.append((layer, mode)) }
             results.append((layer, trials))
         }
@@ -209,8 +232,7 @@ public struct RunModeTuner: Sendable {
         let computed = taken.subtracting(graph.inputs)
         var results = second.inputs
         if !computed.isEmpty {
-            var givers: [String: Int] = [:]
-            for (place, layer) in graph.layers.enumerated() { for output in layer.outputs { givers[output] = place } }
+            let givers = graph.layers.givers
             var needed: Set<Int> = []
             var open = computed.compactMap { givers[$0] }
             while let place = open.popLast() {

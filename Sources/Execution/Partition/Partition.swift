@@ -25,10 +25,7 @@ public struct Partition: Sendable {
     ///
     /// - Parameter modes: for each layer of the graph, in its order. Complexity: linear in layers and values.
     public init(_ graph: Graph, modes: [RunMode]) {
-        var givers: [String: Int] = [:]
-        for (index, layer) in graph.layers.enumerated() {
-            for output in layer.outputs where !output.isEmpty { givers[output] = index }
-        }
+        let givers = graph.layers.givers
         let reads = graph.layers.map(\.reads)
         var waits = [Int](repeating: 0, count: graph.layers.count)
         var followers = [[Int]](repeating: [], count: graph.layers.count)

@@ -72,13 +72,7 @@ final class SegmentLoader {
 
     /// Lays a model's external data beside its parts: the same bytes under a second name, or a copy on another disk.
     private static func linkExternalData(of model: MappedFile, into folder: String) throws {
-        let isExternal = try model.withAllBytes { (bytes) throws(ModelFileError) in
-            try ONNXGraphs(bytes, path: model.path).tensors.contains {
-                if case .external = $0.values { true } else { false }
-            }
-        }
-        guard isExternal else { return }
-        for source in try ModelFiles.open(model.path).files.dropFirst() {
+        for source in try ONNXExternalFiles.sources(of: model) {
             let target = "\(folder)/\(source.name)"
             if let slash = target.lastIndex(of: "/") {
                 try FileManager.default.createDirectory(

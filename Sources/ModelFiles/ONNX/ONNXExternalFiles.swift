@@ -1,9 +1,21 @@
 /// The files beside a model that hold tensors' bytes (`external_data`).
 ///
 /// Source: "External Data" of onnx/onnx: a location is a path relative to the model's folder and stays inside of it.
-struct ONNXExternalFiles {
+package struct ONNXExternalFiles {
     /// The files in the order in which tensors name them first, by their path from the model's folder.
     private(set) var sources: [ModelFile.Source] = []
+
+    /// The files that hold tensors of an ONNX model; none of one that has all of its own.
+    ///
+    /// - Throws: ``ModelFileError`` for a damaged model and files that are missing.
+    package static func sources(of model: MappedFile) throws(ModelFileError) -> [ModelFile.Source] {
+        let isExternal = try model.withAllBytes { (bytes) throws(ModelFileError) in
+            try ONNXGraphs(bytes, path: model.path).tensors.contains {
+                if case .external = $0.values { true } else { false }
+            }
+        }
+        return isExternal ? Array(try ModelFiles.open(model.path).files.dropFirst()) : []
+    }
 
     private let model: String
     private var indices: [String: Int] = [:]

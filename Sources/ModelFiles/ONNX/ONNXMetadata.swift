@@ -9,14 +9,9 @@ package enum ONNXMetadata {
     ///
     /// - Throws: ``ModelFileError`` where the file breaks the rules of protocol buffers.
     package static func value(of key: String, in file: MappedFile) throws(ModelFileError) -> String? {
-        try file.withAllBytes { (bytes) throws(ModelFileError) in
-            var value: String?
-            var fields = ProtobufFields(bytes, 0..<bytes.count, path: file.path)
-            while let field = try fields.next() {
-                if let entry = try entry(field, bytes, path: file.path), entry.key == key { value = entry.value }
-            }
-            return value
-        }
+        var value: String?
+        try forEachField(of: file, key) { value = $1 ?? value }
+        return value
     }
 
     /// Writes a model with a text for a key, in the place of one that it had.
@@ -28,15 +23,8 @@ package enum ONNXMetadata {
     package static func write(
         _ value: String, for key: String, to file: MappedFile, as path: String
     ) throws(ModelFileError) {
-        var pieces = try file.withAllBytes { (bytes) throws(ModelFileError) in
-            var pieces: [ModelPiece] = []
-            var fields = ProtobufFields(bytes, 0..<bytes.count, path: file.path)
-            while let field = try fields.next() {
-                if let entry = try entry(field, bytes, path: file.path), entry.key == key { continue }
-                pieces.append(.range(field.range))
-            }
-            return pieces
-        }
+        var pieces: [ModelPiece] = []
+        try forEachField(of: file, key) { if $1 == nil { pieces.append(.range($0)) } }
         pieces.append(.bytes(field(value, for: key)))
         try writeModel(pieces, of: file, to: path)
     }
@@ -45,20 +33,15 @@ package enum ONNXMetadata {
     ///
     /// - Throws: ``ModelFileError`` where the text is not at the end.
     package static func lengthAtEnd(of key: String, in file: MappedFile) throws(ModelFileError) -> Int {
-        try file.withAllBytes { (bytes) throws(ModelFileError) in
-            var length = 0
-            var fields = ProtobufFields(bytes, 0..<bytes.count, path: file.path)
-            while let field = try fields.next() {
-                if let entry = try entry(field, bytes, path: file.path), entry.key == key {
-                    length += field.range.count
-                } else if length > 0 {
-                    throw .malformed(
-                        path: file.path, part: "metadata", expected: "\(key) at the end", found: "other fields after it"
-                    )
-                }
+        var length = 0
+        try forEachField(of: file, key) { (range, text) throws(ModelFileError) in
+            guard text == nil else { return length += range.count }
+            guard length == 0 else {
+                throw .malformed(
+                    path: file.path, part: "metadata", expected: "\(key) at the end", found: "other fields after it")
             }
-            return length
         }
+        return length
     }
 
     /// The field that holds a text, which makes a model with that text of one without when it follows.
@@ -69,10 +52,20 @@ package enum ONNXMetadata {
         return delimitedHeader(ModelField.metadata, length: bytes.count) + bytes
     }
 
-    private static func entry(
-        _ field: ProtobufFields.Field, _ bytes: UnsafeRawBufferPointer, path: String
-    ) throws(ModelFileError) -> ONNXStringStringEntryProto? {
-        guard field.number == ModelField.metadata, field.isDelimited, field.content.count <= longest else { return nil }
-        return try decodeMessage(bytes, field.content, path: path)
+    /// Calls `body` with where each field of a model lies, and the text of the key in those that hold one.
+    private static func forEachField(
+        of file: MappedFile, _ key: String, _ body: (Range<Int>, String?) throws(ModelFileError) -> Void
+    ) throws(ModelFileError) {
+        try file.withAllBytes { (bytes) throws(ModelFileError) in
+            var fields = ProtobufFields(bytes, 0..<bytes.count, path: file.path)
+            while let field = try fields.next() {
+                var text: String?
+                if field.number == ModelField.metadata, field.isDelimited, field.content.count <= longest {
+                    let entry: ONNXStringStringEntryProto = try decodeMessage(bytes, field.content, path: file.path)
+                    text = entry.key == key ? entry.value : nil
+                }
+                try body(field.range, text)
+            }
+        }
     }
 }

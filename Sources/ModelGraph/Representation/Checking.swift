@@ -98,10 +98,7 @@ private struct GraphChecker {
 ///
 /// - Throws: `GraphError.node` that names the layers of a cycle.
 func sorted(_ layers: [Layer], source: String) throws(GraphError) -> [Layer] {
-    var givers: [String: Int] = [:]
-    for (index, layer) in layers.enumerated() {
-        for output in layer.outputs where !output.isEmpty { givers[output] = index }
-    }
+    let givers = layers.givers
     let needs = layers.map { layer in layer.reads.compactMap { givers[$0] } }
     // 0: not seen, 1: waits for what it needs, 2: placed.
     var states = [UInt8](repeating: 0, count: layers.count)
@@ -137,10 +134,7 @@ func sorted(_ layers: [Layer], source: String) throws(GraphError) -> [Layer] {
 extension Graph {
     /// Fills in the layers upstream and downstream of each.
     mutating func connect() {
-        var givers: [String: Int] = [:]
-        for (index, layer) in layers.enumerated() {
-            for output in layer.outputs where !output.isEmpty { givers[output] = index }
-        }
+        let givers = layers.givers
         for index in layers.indices {
             layers[index].upstream = []
             layers[index].downstream = []

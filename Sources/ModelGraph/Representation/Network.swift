@@ -126,6 +126,17 @@ public struct Layer: Hashable, Sendable {
     }
 }
 
+extension [Layer] {
+    /// The place of the layer that gives each value.
+    package var givers: [String: Int] {
+        var givers: [String: Int] = [:]
+        for (place, layer) in enumerated() {
+            for output in layer.outputs where !output.isEmpty { givers[output] = place }
+        }
+        return givers
+    }
+}
+
 /// What configures a layer.
 public enum Attribute: Hashable, Sendable {
     case integer(Int)

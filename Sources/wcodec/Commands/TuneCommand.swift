@@ -214,20 +214,13 @@ struct TuneCommand: AsyncParsableCommand {
             let ending = try map.ending(of: path)
             return try packed.write(to: target, force: force, removingAtEnd: ending.removed, adding: ending.added)
         }
-        let others = try externalFiles()
-        guard others.isEmpty || folder(of: target) == folder(of: model) else {
+        if let data = try ONNXExternalFiles.sources(of: MappedFile(model)).first,
+            folder(of: target) != folder(of: model)
+        {
             throw ArchiveError.cannotWrite(
-                path: target, reason: "expected a name beside \(model), whose data lie in \(others[0])")
+                path: target, reason: "expected a name beside \(model), whose data lie in \(data.name)")
         }
         try writeAtomically(to: target, force: force, inputs: [model, data]) { try map.write(model, to: $0) }
-    }
-
-    /// Files beside the model that hold its weights; a network may have none at all.
-    private func externalFiles() throws -> [String] {
-        do throws(ModelFileError) { return try ModelFiles.open(model).files.dropFirst().map(\.name) } catch {
-            if case .noTensors = error { return [] }
-            throw error
-        }
     }
 
     private func folder(of path: String) -> String? {
