@@ -91,7 +91,7 @@ let package = Package(
             ],
             swiftSettings: settings),
 
-        tests("WeightMapperTests", ["WeightMapper", "TestSupport"]),
+        tests("WeightMapperTests", ["WeightMapper", "CTrellis", "TestSupport"]),
         tests("CodecsTests", ["Codecs", "TestSupport"]),
         tests("ModelFilesTests", ["ModelFiles", "TestSupport"], resources: [.copy("Fixtures")]),
         .target(name: "TestSupport", dependencies: ["CXXHash"], path: "Tests/TestSupport", swiftSettings: settings),

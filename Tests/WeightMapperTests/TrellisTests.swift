@@ -1,3 +1,4 @@
+import CTrellis
 import Foundation
 import TestSupport
 import Testing
@@ -105,6 +106,23 @@ func gaussians(_ count: Int, seed: UInt64) -> [Float] {
             }
         }
         return (indices, unions)
+    }
+
+    @Test(
+        "wide vectors decide as narrow ones do", .enabled(if: wc_trellis_has_wide_vectors()),
+        arguments: [16, 32, 64, 128, 256])
+    func widthsOfVectorsDoNotShow(states: Int) throws {
+        var trellis = wc_trellis(try #require(Trellis(states: states)))
+        var random = SeededGenerator(9)
+        let metrics = (0..<4 * 500).map { _ in Float(Int.random(in: 0...40, using: &random)) / 8 }
+        func decide(isWide: Bool) -> (costs: [Float], decisions: [UInt8]) {
+            var costs = [Float](repeating: 1e30, count: states)
+            costs[0] = 0
+            var decisions = [UInt8](repeating: 0, count: 500 * states / 8)
+            wc_trellis_advance(&trellis, isWide, &costs, metrics, 500, &decisions)
+            return (costs, decisions)
+        }
+        #expect(decide(isWide: true) == decide(isWide: false))
     }
 
     @Test("a way costs the same wherever on the grid weights lie", arguments: [1, 4, 8, 16, 256])

@@ -1,6 +1,9 @@
 #include "CTrellis.h"
 
 #include <string.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 #pragma STDC FP_CONTRACT OFF
 
@@ -153,12 +156,71 @@ static void advance_many(const wc_trellis *trellis, float *costs, const float *m
     memcpy(costs, next, trellis->states * sizeof *costs);
 }
 
-void wc_trellis_advance(const wc_trellis *trellis, float *costs, const float *metrics, size_t count, uint8_t *decisions)
+#ifdef __x86_64__
+/// The same in vectors of eight.
+__attribute__((target("avx2"))) static void advance_many_avx2(const wc_trellis *trellis, float *costs, const float *metrics,
+                                                              size_t count, uint8_t *decisions)
 {
+    enum { most = wc_trellis_most_states / 16 };
+    __m256 even[most], odd[most], next[2 * most];
+    unsigned vectors = trellis->states / 16;
+    unsigned by_parity = trellis->parity_taps, by_union = trellis->union_taps & (trellis->states / 2 - 1);
+    unsigned by_both = by_parity ^ by_union;
+    const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    // Lanes exchanged as the index changes by XOR.
+    const __m256i parity_lanes = _mm256_xor_si256(lanes, _mm256_set1_epi32(by_parity & 7));
+    const __m256i union_lanes = _mm256_xor_si256(lanes, _mm256_set1_epi32(by_union & 7));
+    const __m256i both_lanes = _mm256_xor_si256(lanes, _mm256_set1_epi32(by_both & 7));
+    memcpy(next, costs, trellis->states * sizeof *costs);
+    for (size_t i = 0; i < count; i++) {
+        for (unsigned v = 0; v < vectors; v++) {
+            even[v] = __builtin_shufflevector(next[2 * v], next[2 * v + 1], 0, 2, 4, 6, 8, 10, 12, 14);
+            odd[v] = __builtin_shufflevector(next[2 * v], next[2 * v + 1], 1, 3, 5, 7, 9, 11, 13, 15);
+        }
+        const float *m = metrics + 4 * i;
+        const __m256 m0 = _mm256_set1_ps(m[0]), m1 = _mm256_set1_ps(m[1]), m2 = _mm256_set1_ps(m[2]), m3 = _mm256_set1_ps(m[3]);
+        for (unsigned v = 0; v < vectors; v++) {
+            __m256 a = even[v] + m0;
+            __m256 b = _mm256_permutevar8x32_ps(even[v ^ by_parity >> 3], parity_lanes) + m1;
+            __m256 c = _mm256_permutevar8x32_ps(odd[v ^ by_union >> 3], union_lanes) + m2;
+            __m256 d = _mm256_permutevar8x32_ps(odd[v ^ by_both >> 3], both_lanes) + m3;
+            unsigned low = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(b, a, _CMP_LT_OQ));
+            unsigned high = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(d, c, _CMP_LT_OQ));
+            decisions[2 * v] = (uint8_t)((low & 15) | high << 4);
+            decisions[2 * v + 1] = (uint8_t)(low >> 4 | (high & 0xf0));
+            next[v] = _mm256_min_ps(b, a);
+            next[vectors + v] = _mm256_min_ps(d, c);
+        }
+        decisions += 2 * vectors;
+    }
+    memcpy(costs, next, trellis->states * sizeof *costs);
+}
+#endif
+
+bool wc_trellis_has_wide_vectors(void)
+{
+#ifdef __x86_64__
+    return __builtin_cpu_supports("avx2");
+#else
+    return false;
+#endif
+}
+
+void wc_trellis_advance(const wc_trellis *trellis, bool is_wide, float *costs, const float *metrics, size_t count,
+                        uint8_t *decisions)
+{
+    (void)is_wide;
     switch (trellis->states) {
     case 4: advance_four(costs, metrics, count, decisions); break;
     case 8: advance_eight(costs, metrics, count, decisions); break;
-    default: advance_many(trellis, costs, metrics, count, decisions);
+    default:
+#ifdef __x86_64__
+        if (is_wide) {
+            advance_many_avx2(trellis, costs, metrics, count, decisions);
+            break;
+        }
+#endif
+        advance_many(trellis, costs, metrics, count, decisions);
     }
     float lowest = costs[0];
     for (unsigned v = 0; v < trellis->states; v += 4) {

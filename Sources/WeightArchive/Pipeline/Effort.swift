@@ -37,6 +37,9 @@ public struct Effort: Hashable, Sendable {
     /// Searches of each run.
     var passes: Int { level >= 7 ? 3 : level >= 6 ? 2 : 1 }
 
+    /// The effort by which a step is looked for: more states and searches save about as many bits at every step.
+    var whileLooking: Effort { Effort(level: min(level, 5), requestedStates: min(states, 8)) }
+
     /// Whether weights of like scale are put together where it pays.
     var sortsWeights: Bool { level >= 4 }
 

@@ -201,17 +201,13 @@ struct CodedLayer {
 
 extension LayerJob {
     /// The trellis quantizer for some of the layer's weights.
-    ///
-    /// - Parameter passes: searches of each run; those of the effort unless it is given.
-    func quantizer(
-        for weights: [Float], step: Float, _ effort: Effort, passes: Int? = nil
-    ) throws(MapperError) -> TrellisQuantizer {
+    func quantizer(for weights: [Float], step: Float, _ effort: Effort) throws(MapperError) -> TrellisQuantizer {
         // Where nearly all indices fit 4 bits, symbols hold several.
         let spread = (weights.reduce(0) { $0 + Double($1 * $1) } / Double(max(weights.count, 1))).squareRoot()
         let bits = spread < 10 * Double(step) ? 4 : 8
         return try TrellisQuantizer(
             states: effort.states, step: step, lambda: effort.lambda,
-            rates: codecs.count == 1 ? codecs[0].coder.rates(bits: bits) : .entropy, passes: passes ?? effort.passes,
+            rates: codecs.count == 1 ? codecs[0].coder.rates(bits: bits) : .entropy, passes: effort.passes,
             sortsWeights: effort.sortsWeights)
     }
 }

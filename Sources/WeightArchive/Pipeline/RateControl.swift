@@ -22,6 +22,8 @@ struct RateControl {
     /// Bytes of the packed file that are no layer's, once they are known.
     private var fixedBytes: Int
     private var attempts = 0
+    /// The step of the last file, as a power of two, and what it left more than the margin.
+    private var last: (power: Double, excess: Double)?
 
     /// Files that are packed until one meets the goal.
     private static let mostAttempts = 4
@@ -47,7 +49,7 @@ struct RateControl {
         let effort = packer.options.effort
         var found: [LayerSample?] = Array(repeating: nil, count: jobs.count)
         try await runJobs(memory: jobs.map { _ in 0 }, limit: threads, budget: .max) {
-            LayerSample(packer, jobs[$0], effort, size: Self.sampleSizes.small)
+            LayerSample(packer, jobs[$0], effort.whileLooking, size: Self.sampleSizes.small)
         } done: {
             found[$0] = $1
         }
@@ -97,7 +99,12 @@ struct RateControl {
             step *= exp2(octaves)
             if abs(octaves) < 0.01 { break }
         }
-        step *= exp2(octaves(try await costs(samples.indices.map { step(of: $0) }, coded: packer)))
+        // Coded, they tell the more the nearer the step is.
+        for _ in 0..<2 {
+            let octaves = octaves(try await costs(samples.indices.map { step(of: $0) }, coded: packer))
+            step *= exp2(octaves)
+            if abs(octaves) < 0.03 { break }
+        }
         setSteps()
     }
 
@@ -159,7 +166,7 @@ struct RateControl {
             do {
                 guard let packer else { return try samples[index].cost(step: steps[index], isCoded: false) }
                 return try LayerSample(
-                    packer, samples[index].job, samples[index].effort, size: Self.sampleSizes.large
+                    packer, samples[index].job, packer.options.effort, size: Self.sampleSizes.large
                 ).cost(step: steps[index], isCoded: true)
             } catch let error as MapperError {
                 throw ArchiveError.layer(tensor: samples[index].job.name, reason: error.description)
@@ -223,7 +230,13 @@ extension RateControl {
         guard attempts < 2 * Self.mostAttempts, !isHopeless else {
             throw ArchiveError.option("\(words.goal), found \(words.found), at try \(attempts)")
         }
-        let octaves = (isError ? 1 : -1) * (spare - margin)
+        let (power, excess) = (log2(step), spare - margin)
+        var octaves = (isError ? 1 : -1) * excess
+        // Between a file that is too large and one that is too small; where planes or classes change, sizes jump.
+        if let last, last.excess * excess < 0 {
+            octaves = (last.power - power) * min(max(excess / (excess - last.excess), 0.1), 0.9)
+        }
+        last = (power, excess)
         step *= exp2(max(min(octaves, 2), -2))
         setSteps()
         return true

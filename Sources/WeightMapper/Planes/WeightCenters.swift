@@ -13,6 +13,9 @@ public struct WeightCenters: Sendable, Hashable {
     /// One for each channel or place.
     let values: [Int8]
 
+    /// Largest magnitude of a center.
+    static let largest: Int32 = 128
+
     /// No centers.
     static let none = WeightCenters(axis: nil, values: [])
 

@@ -171,7 +171,9 @@ extension WeightOrder {
 
     /// Finds the weights of channels, one channel after the other.
     struct Gathering {
-        private let length, count: Int
+        /// Weights of a channel, of which the last may have fewer.
+        let length: Int
+        private let count: Int
         /// Where each channel begins in the order; where both are sorted, its class.
         private let starts: [Int]
         /// Where both are sorted: places by rising class, and for each class that occurs its number and its places.

@@ -50,7 +50,8 @@ extension TrellisCodebook {
             return try forEachPiece(reader, geometry, Int32.self, as: Scalar.self, memory, body)
         }
         let reader = try TrellisReader<UInt8>(planes, count: geometry.count, trellis)
-        if reader.isSmall(adding: prediction == nil ? 0 : WeightPrediction.largest) {
+        let center = prediction != nil ? WeightPrediction.largest : centers.axis != nil ? WeightCenters.largest : 0
+        if reader.isSmall(adding: center) {
             try forEachPiece(reader, geometry, Int16.self, as: Scalar.self, memory, body)
         } else {
             try forEachPiece(reader, geometry, Int32.self, as: Scalar.self, memory, body)
@@ -150,33 +151,36 @@ extension TrellisCodebook {
         _ points: UnsafeBufferPointer<Point>, _ channels: Range<Int>, _ gathering: inout WeightOrder.Gathering,
         into weights: UnsafeMutableBufferPointer<Scalar>
     ) -> Int {
-        var done = 0
-        let step = step
-        for channel in channels {
-            let target = UnsafeMutableBufferPointer(rebasing: weights[done...])
-            switch centers.axis {
-            case nil:
-                done += gathering.forEachRun(channel) { number, places, length in
+        // Points are put in their places first: as weights, two instructions more for each would not be of vectors.
+        withUnsafeTemporaryAllocation(of: Point.self, capacity: gathering.length) { row in
+            var done = 0
+            for channel in channels {
+                let target = UnsafeMutableBufferPointer(rebasing: weights[done...])
+                var source: UnsafeBufferPointer<Point>?
+                let size = gathering.forEachRun(channel) { number, places, length in
                     if let places {
-                        for i in 0..<length {
-                            target[Int(places[i])] = Point.weight(Int32(truncatingIfNeeded: points[number &+ i]), step)
-                        }
+                        for i in 0..<length { row[Int(places[i])] = points[number &+ i] }
                     } else {
-                        scale(UnsafeBufferPointer(rebasing: points[number..<number + length]), into: target)
+                        source = UnsafeBufferPointer(rebasing: points[number..<number + length])
                     }
                 }
-            case .some:
-                done += gathering.forEachRun(channel) { number, places, length in
-                    for i in 0..<length {
-                        let column = places.map { Int($0[i]) } ?? i
-                        let center = centers.value(channel: channel, column: column)
-                        target[column] = Point.weight(
-                            Int32(truncatingIfNeeded: points[number &+ i]) &+ 2 &* center, step)
-                    }
+                if centers.axis != nil {
+                    if let source { _ = row.update(from: source) }
+                    addCenters(channel, to: UnsafeMutableBufferPointer(rebasing: row[..<size]))
+                    source = nil
                 }
+                scale(source ?? UnsafeBufferPointer(rebasing: row[..<size]), into: target)
+                done += size
             }
+            return done
         }
-        return done
+    }
+
+    /// Adds to the points of a channel what they lie around.
+    private func addCenters<Point: GridPoint>(_ channel: Int, to row: UnsafeMutableBufferPointer<Point>) {
+        for column in row.indices {
+            row[column] &+= Point(truncatingIfNeeded: 2 &* centers.value(channel: channel, column: column))
+        }
     }
 
     /// Puts points that follow each other place by place in their weights' places.

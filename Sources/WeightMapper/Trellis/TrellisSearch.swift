@@ -22,6 +22,7 @@ final class TrellisSearch {
     private let metrics: UnsafeMutableBufferPointer<Float>
     private let previous: [UInt8]
 
+    private static let isWide = wc_trellis_has_wide_vectors()
     /// What no way leads to yet.
     private static let unreached: Float = 1e30
     /// Weights after which costs are brought back to 0, before they grow so large that adding to them rounds.
@@ -97,12 +98,10 @@ final class TrellisSearch {
         let bytes = ceilDivide(trellis.states, 8)
         var costs = [Float](repeating: Self.unreached, count: trellis.states)
         costs[0] = 0
-        var shape = wc_trellis(
-            states: UInt32(trellis.states), union_taps: UInt32(trellis.unionTaps),
-            parity_taps: UInt32(trellis.parityTaps))
+        var shape = wc_trellis(trellis)
         forEachBlock(positions, tables) { block in
             wc_trellis_advance(
-                &shape, &costs, metrics.baseAddress.unsafelyUnwrapped, block.count,
+                &shape, Self.isWide, &costs, metrics.baseAddress.unsafelyUnwrapped, block.count,
                 decisions.baseAddress.unsafelyUnwrapped + block.lowerBound * bytes)
         }
         let cheapest = costs.indices.min { (costs[$0], $0) < (costs[$1], $1) } ?? 0
@@ -155,4 +154,12 @@ final class TrellisSearch {
 private func roundedDown(_ position: Float) -> Int32 {
     let nearest = (position + Float.roundingMagic).roundedBits
     return nearest &- (Float(nearest) > position ? 1 : 0)
+}
+
+extension wc_trellis {
+    init(_ trellis: Trellis) {
+        self.init(
+            states: UInt32(trellis.states), union_taps: UInt32(trellis.unionTaps),
+            parity_taps: UInt32(trellis.parityTaps))
+    }
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,15 +27,19 @@ enum { wc_trellis_most_states = 256 };
 void wc_trellis_measure(const float *_Nonnull positions, size_t count, const float *_Nonnull rows, int32_t cells,
                         float *_Nonnull metrics, uint8_t *_Nonnull aboves);
 
+/// Whether this processor has vectors of eight costs (AVX2).
+bool wc_trellis_has_wide_vectors(void);
+
 /// Goes on by some weights: adds to the costs of the cheapest ways to each state those of the cheapest way from there, then subtracts the
 /// least of all, so that sums stay small.
 ///
+/// - is_wide: whether vectors of eight costs are used, where there are as many; results are the same.
 /// - costs: one for each state.
 /// - metrics: four costs for each weight.
 /// - decisions: receives for each weight states / 8 bytes (or one) in which a bit tells whether the way to a state came by an odd k: byte v has
 ///   from bit 0 those of states 4v to 4v + 3, from bit 4 those of the states half of all further.
-void wc_trellis_advance(const wc_trellis *_Nonnull trellis, float *_Nonnull costs, const float *_Nonnull metrics, size_t count,
-                        uint8_t *_Nonnull decisions);
+void wc_trellis_advance(const wc_trellis *_Nonnull trellis, bool is_wide, float *_Nonnull costs, const float *_Nonnull metrics,
+                        size_t count, uint8_t *_Nonnull decisions);
 
 // MARK: - Restoring
 
