@@ -22,11 +22,11 @@ struct RateControl {
     /// Bytes of the packed file that are no layer's, once they are known.
     private var fixedBytes: Int
     private var attempts = 0
-    /// The step of the last file, as a power of two, and what it left more than the margin.
-    private var last: (power: Double, excess: Double)?
+    /// The steps, as powers of two, of the files that came nearest from either side, and what they left more than the margin.
+    private var nearest: (missing: (power: Double, excess: Double)?, meeting: (power: Double, excess: Double)?)
 
-    /// Files that are packed until one meets the goal.
-    private static let mostAttempts = 4
+    /// Files after which one that meets the goal will do though it wastes a little, and much; then no other is tried.
+    private static let attempts = (few: 4, many: 6, most: 8)
     /// Weights of the samples by which a step is looked for, and of those by which it is settled.
     private static let sampleSizes = (small: 1 << 16, large: 1 << 18)
     /// Bits per weight with which hardly any weight is not 0.
@@ -108,7 +108,7 @@ struct RateControl {
         setSteps()
     }
 
-    /// Doublings of the step by which a file may stay below its goal; twice the step is a bit less for each weight.
+    /// Bits per weight, or as many times 6 dB, by which a file may stay on the safe side of its goal.
     private var tolerance: Double {
         switch goal {
         case .bitsPerWeight(let bits): 0.015 * bits
@@ -124,10 +124,20 @@ struct RateControl {
     private func octaves(_ costs: [LayerCost]) -> Double {
         let bits = costs.reduce(0) { $0 + $1.bits }
         let error = costs.reduce(0) { $0 + $1.squaredError }
-        if let allowed = allowedBits { return max(min((bits - allowed) / weightCount + margin, 4), -4) }
+        if let allowed = allowedBits {
+            return Self.octaves((bits - allowed) / weightCount + margin, at: bits / weightCount)
+        }
         guard case .signalToNoise(let target) = goal, error > 0 else { return 0 }
         let signal = samples.reduce(0) { $0 + $1.variance * Double($1.job.geometry.count) }
-        return max(min((10 * log10(signal / error) - target) / 6.0206 - margin, 4), -4)
+        let rate = 10 * log10(signal / error) / 6.0206
+        return Self.octaves(rate - target / 6.0206 - margin, at: rate)
+    }
+
+    /// Doublings of the step that take so many bits per weight away, from a rate on.
+    ///
+    /// Well above a bit each takes one away. Below it takes less: Gaussian weights have log2(1 + (c / step)^2) / 2 bits.
+    private static func octaves(_ bits: Double, at rate: Double) -> Double {
+        max(min(bits / max(1 - exp2(-2 * rate), 0.1), 4), -4)
     }
 
     /// A step to begin with: what Gaussian weights would need.
@@ -204,40 +214,44 @@ extension RateControl {
         let weights = manifest.tensors.reduce(0) { $0 + ($1.packed == nil ? 0 : elementCount($1.shape) ?? 0) }
         let layerBytes = packed.reduce(0) { $0 + $1.bytes } + (manifest.parameters?.stored ?? 0)
         guard weights > 0 else { return false }
-        // Doublings of the step that would make up for it; what is below 0 must not be, what is above wastes.
+        // Bits per weight, or as many times 6 dB; what is below 0 must not be, what is above wastes.
         let spare: Double
+        var rate = 8 * Double(layerBytes) / Double(weights)
         // The goal and what came of it, as a message says them.
         let words: (goal: String, found: String)
         switch goal {
         case .bitsPerWeight(let bits):
-            let found = 8 * Double(layerBytes) / Double(weights)
-            spare = bits - found
-            words = ("--target-bpw: expected at most \(bits) bits per weight", "\(rounded(found))")
+            spare = bits - rate
+            words = ("--target-bpw: expected at most \(bits) bits per weight", "\(rounded(rate))")
         case .size(let bytes):
             fixedBytes = size - layerBytes
             spare = 8 * Double(bytes - size) / Double(weights)
             words = ("--target-size: expected at most \(bytes) bytes", "\(size)")
         case .signalToNoise(let decibel):
             let found = ArchiveSummary(manifest, packedBytes: size).signalToNoise
-            spare = (found - decibel) / 6.0206
+            rate = found / 6.0206
+            spare = rate - decibel / 6.0206
             words = ("--min-snr: expected at least \(decibel) dB", "\(rounded(found))")
         case .maximumError, nil: return false
         }
         attempts += 1
-        if spare >= 0, spare < tolerance || attempts >= Self.mostAttempts { return false }
+        let waste = attempts < Self.attempts.few ? 1.0 : attempts < Self.attempts.many ? 4 : .infinity
+        if spare >= 0, spare < waste * tolerance { return false }
         let isError = if case .signalToNoise = goal { true } else { false }
         let isHopeless = !isError && spare < 0 && 8 * Double(layerBytes) < 2 * Self.leastBits * Double(weights)
-        guard attempts < 2 * Self.mostAttempts, !isHopeless else {
+        guard attempts < Self.attempts.most, !isHopeless else {
             throw ArchiveError.option("\(words.goal), found \(words.found), at try \(attempts)")
         }
-        let (power, excess) = (log2(step), spare - margin)
-        var octaves = (isError ? 1 : -1) * excess
-        // Between a file that is too large and one that is too small; where planes or classes change, sizes jump.
-        if let last, last.excess * excess < 0 {
-            octaves = (last.power - power) * min(max(excess / (excess - last.excess), 0.1), 0.9)
+        let point = (power: log2(step), excess: spare - margin)
+        if spare < 0 { nearest.missing = point } else { nearest.meeting = point }
+        if let missing = nearest.missing, let meeting = nearest.meeting {
+            // Where planes or classes change, sizes jump: in the end it is the one that is known to meet the goal.
+            let share = missing.excess / (missing.excess - meeting.excess)
+            let part = attempts + 1 < Self.attempts.many ? min(max(share, 0.15), 0.85) : 1
+            step = exp2(missing.power + part * (meeting.power - missing.power))
+        } else {
+            step *= exp2(max(min(Self.octaves((isError ? 1 : -1) * point.excess, at: rate), 2), -2))
         }
-        last = (power, excess)
-        step *= exp2(max(min(octaves, 2), -2))
         setSteps()
         return true
     }
