@@ -21,7 +21,8 @@ private let network = Safetensors([
 struct GoalTests {
     static let goals: [Goal] = [
         .bitsPerWeight(2), .bitsPerWeight(3), .bitsPerWeight(6), .size(20_000), .size(45_000), .signalToNoise(12),
-        .signalToNoise(25), .signalToNoise(45), .maximumError(0.1), .maximumError(0.01), .maximumError(0.001),
+        .bitsPerWeight(0.8), .signalToNoise(3), .signalToNoise(25), .signalToNoise(45), .maximumError(0.1),
+        .maximumError(0.01), .maximumError(0.001),
     ]
 
     struct Aim: CustomTestStringConvertible, Sendable {
@@ -32,7 +33,7 @@ struct GoalTests {
         static let all =
             goals.map { Aim(goal: $0, medium: .image) }
             + [Medium.video, .audio].flatMap { medium in
-                [1, 4, 6, 9].map { Aim(goal: goals[$0], medium: medium) }
+                [1, 4, 8, 11].map { Aim(goal: goals[$0], medium: medium) }
             }
     }
 

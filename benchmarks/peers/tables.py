@@ -107,8 +107,9 @@ Speeds are of the processor time of one thread, user and system: the least of 3 
 than 5 s. Decoding is measured alike: wcodec's by `unpack --check`, which in one process opens the packed file, restores every
 tensor in memory and checks every hash, the others by the calls of their libraries, from memory to memory. Packing is measured
 as a whole process that reads and writes files, which favors the others. Memory is the peak of the whole process, Python's
-included. A wcodec that is asked for a number of bits packs once to four times until it meets it. The committed run shared its
-machine with other work, which lowers speeds.
+included. A wcodec that is asked for a number of bits packs again where it does not meet it. Of the committed figures those of
+`wcodec`, `wcodec, effort 9`, `wcodec, uniform` and `nncodec` come from a machine with hardly anything else to do; the others,
+but for Gaussian noise as video and audio those of an earlier wcodec, shared theirs, which lowers speeds.
 
 `nncodec` is NNCodec as its own interface offers it, with dependent quantization. `nncodec, lambda` also weighs the bits
 in its trellis (lambda_scale 0.5), which takes fewer of them; only the function below that interface offers it.
