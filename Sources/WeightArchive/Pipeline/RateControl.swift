@@ -192,10 +192,12 @@ struct RateControl {
         var steps = zip(samples, bits).map { Float(($0.variance.squareRoot() * 2.07) * exp2(-Double($1))) }
         steps = steps.map { $0.isFinite && $0 > 0 ? $0 : 1 }
         for round in 0..<6 {
-            // Reckoned at first, at the end coded.
-            for (index, cost) in try await costs(steps, coded: round < 5 ? nil : packer).enumerated() {
+            // Reckoned at first, at the end coded: where that tells something else altogether, a step is no matter of one try.
+            let isCoded = round == 5
+            let most = isCoded ? 0.25 : 4
+            for (index, cost) in try await costs(steps, coded: isCoded ? packer : nil).enumerated() {
                 let excess = cost.bits / Double(samples[index].job.geometry.count) - Double(bits[index])
-                let next = steps[index] * Float(exp2(max(min(excess, 4), -4)))
+                let next = steps[index] * Float(exp2(max(min(excess, most), -most)))
                 steps[index] = next.isFinite && next > 0 ? next : steps[index]
             }
         }
