@@ -105,6 +105,7 @@ struct MistakeTests {
         Mistake("unpack model.wcz -o notes.txt", 73, "notes.txt", "--force"),
         Mistake("unpack model.wcz -o nofolder/x", 73, "nofolder"),
         Mistake("unpack model.wcz -o model.wcz --force", 73, "model.wcz"),
+        Mistake("run model.wcz --engine native", 65, "wcodec: model.wcz:", "an ONNX model"),
         Mistake("report damaged.wcz", 65, "damaged.wcz"), Mistake("report model.wcz --original missing", 66, "missing"),
         Mistake("verify missing model.wcz", 66, "missing"),
         Mistake("verify other.safetensors model.wcz", 65, "differ", "other.safetensors"),

@@ -7,6 +7,8 @@ import WeightArchive
 struct ExecutableModel {
     /// The ONNX file; of a packed one what is around the layers, until all of it is restored.
     private(set) var path: String
+    /// The file that was named.
+    private let name: String
     /// The packed file, its temporary folder, and what gives its layers.
     private let packed: (model: PackedModel, folder: TemporaryFolder, source: LayerSource?)?
     private var isRestored = false
@@ -16,9 +18,10 @@ struct ExecutableModel {
     ///   - delta: the model that it was packed against.
     /// - Throws: `DataError` when either holds another kind of model, and what restoring throws.
     init(_ path: String, delta: String?) throws {
+        name = path
         guard try PackedModel.recognizes(path) else {
             guard delta == nil else { throw ArchiveError.option("--delta: expected with a packed file") }
-            try Self.checkFormat(of: path)
+            try Self.checkFormat(of: path, named: path)
             self.path = path
             packed = nil
             return
@@ -31,7 +34,7 @@ struct ExecutableModel {
             try source?.writeSurroundings(to: target)
             self.path = model.modelPath(in: target)
             packed = (model, folder, source)
-            if source != nil { try Self.checkFormat(of: self.path) }
+            if source != nil { try Self.checkFormat(of: self.path, named: path) }
         } catch {
             folder.remove()
             throw error
@@ -51,7 +54,7 @@ struct ExecutableModel {
         }
         guard let packed, !isRestored, plan.modes.contains(where: { $0.weights == .plain }) else { return }
         path = try await packed.folder.restore(packed.model, options)
-        try Self.checkFormat(of: path)
+        try Self.checkFormat(of: path, named: name)
         isRestored = true
     }
 
@@ -72,12 +75,14 @@ struct ExecutableModel {
     func remove() { packed?.folder.remove() }
 
     /// Refuses what is no ONNX model.
-    static func checkFormat(of path: String) throws {
+    ///
+    /// - Parameter name: of the file that holds it, as a person knows it.
+    static func checkFormat(of path: String, named name: String) throws {
         // A network may have no weights at all.
         if let file = try? MappedFile(path), ModelFiles.isONNX(file) { return }
         let format = try ModelFiles.open(path).format
         guard format == .onnx else {
-            throw DataError.file(path: path, part: "model", expected: "an ONNX model", found: format.title)
+            throw DataError.file(path: name, part: "model", expected: "an ONNX model", found: format.title)
         }
     }
 }
