@@ -52,7 +52,7 @@ let package = Package(
         .target(name: "CEngineShims", path: "Sources/CLibs/CEngineShims"),
         // Inner loops that are compiled for several sets of instructions.
         .target(name: "CNativeKernels", path: "Sources/CLibs/CNativeKernels"),
-        // Inner loops that shuffle vectors.
+        // Inner loops of the trellis quantizer.
         .target(name: "CTrellis", path: "Sources/CLibs/CTrellis"),
 
         library("WeightMapper", ["CTrellis"]),

@@ -244,18 +244,27 @@ extension RateControl {
         guard attempts < Self.attempts.most, !isHopeless else {
             throw ArchiveError.option("\(words.goal), found \(words.found), at try \(attempts)")
         }
+        aim(after: spare, octaves: Self.octaves((isError ? 1 : -1) * (spare - margin), at: rate))
+        return true
+    }
+
+    /// Chooses the steps of the next file.
+    ///
+    /// - Parameters:
+    ///   - spare: what the last file left of its goal, below 0 where it missed that.
+    ///   - octaves: what the step should be doubled by as far as that file tells.
+    private mutating func aim(after spare: Double, octaves: Double) {
         let point = (power: log2(step), excess: spare - margin)
-        if spare < 0 { nearest.missing = point } else { nearest.meeting = point }
+        if spare >= 0 { nearest.meeting = point } else { nearest.missing = point }
         if let missing = nearest.missing, let meeting = nearest.meeting {
             // Where planes or classes change, sizes jump: in the end it is the one that is known to meet the goal.
             let share = missing.excess / (missing.excess - meeting.excess)
             let part = attempts + 1 < Self.attempts.many ? min(max(share, 0.15), 0.85) : 1
             step = exp2(missing.power + part * (meeting.power - missing.power))
         } else {
-            step *= exp2(max(min(Self.octaves((isError ? 1 : -1) * point.excess, at: rate), 2), -2))
+            step *= exp2(max(min(octaves, 2), -2))
         }
         setSteps()
-        return true
     }
 }
 

@@ -50,7 +50,7 @@ struct ExecutableModel {
     mutating func prepare(for plan: RunPlan, _ options: RunOptions) async throws {
         if packed?.source == nil, let mode = plan.modes.first(where: { $0.weights == .packed }) {
             throw DataError.file(
-                path: path, part: "model", expected: "a packed file to run as \(mode)", found: "an ONNX model")
+                path: name, part: "model", expected: "a packed file to run as \(mode)", found: "an ONNX model")
         }
         guard let packed, !isRestored, plan.modes.contains(where: { $0.weights == .plain }) else { return }
         path = try await packed.folder.restore(packed.model, options)

@@ -214,11 +214,11 @@ struct TuneCommand: AsyncParsableCommand {
             let ending = try map.ending(of: path)
             return try packed.write(to: target, force: force, removingAtEnd: ending.removed, adding: ending.added)
         }
-        if let data = try ONNXExternalFiles.sources(of: MappedFile(model)).first,
+        if let other = try ONNXExternalFiles.sources(of: MappedFile(model)).first,
             folder(of: target) != folder(of: model)
         {
             throw ArchiveError.cannotWrite(
-                path: target, reason: "expected a name beside \(model), whose data lie in \(data.name)")
+                path: target, reason: "expected a name beside \(model), whose data lie in \(other.name)")
         }
         try writeAtomically(to: target, force: force, inputs: [model, data]) { try map.write(model, to: $0) }
     }
