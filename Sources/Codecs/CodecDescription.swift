@@ -33,6 +33,8 @@ public struct CodecDescription: Sendable, Equatable {
     public let isLossless: Bool
     /// Whether every decoder gives the same samples: not for lossy audio, whose standards leave the rounding open.
     public var decodesExactly: Bool { isLossless || medium != .audio }
+    /// Whether frames are predicted from earlier ones, with the settings this describes.
+    public var predictsFrames = false
     /// The bit depths of bins it can hold.
     public let bitDepths: ClosedRange<Int>
     /// Of the files its streams are, without the dot.

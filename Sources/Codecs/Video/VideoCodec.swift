@@ -18,7 +18,8 @@ struct VideoCodec: MediaCodec {
     var description: CodecDescription {
         CodecDescription(
             name: design.name, medium: .video, summary: design.summary, isLossless: isLossless,
-            bitDepths: 1...design.maximumDepth / binsPerPixel, fileExtension: "mkv",
+            predictsFrames: settings.integer("inter") ?? 0 > 0, bitDepths: 1...design.maximumDepth / binsPerPixel,
+            fileExtension: "mkv",
             framesPerPicture: design.planes == .three ? 3 : 1, maximumWidth: VideoDesign.maximumSide,
             maximumHeight: VideoDesign.maximumSide, maximumCount: Int(Int32.max), parameters: design.parameters,
             licenseNote: design.licenseNote)
