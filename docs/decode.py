@@ -547,6 +547,16 @@ def restore_exactly(run, dtype, count, quantizer, data, base):
     return words.astype(f"<u{bits // 8}").tobytes()
 
 
+def restore_bytes(samples, dtype, count):
+    """The bytes of a tensor of the quantizer bytes (7.6.4)."""
+    check(dtype in FLOATS, f"{dtype} is no floating-point type")
+    size = FLOATS[dtype][0] // 8
+    check(len(samples) == count * size, f"a plane of {len(samples)} samples")
+    planes = np.ascontiguousarray(samples.astype(np.uint8).reshape(size, count).T)
+    words = planes.view(f">u{size}").ravel()
+    return (words >> 1 | words << 8 * size - 1).astype(f"<u{size}").tobytes()
+
+
 def store(weights, dtype):
     """The bytes of weights in a tensor's type (7.3)."""
     if dtype == "F64":
@@ -569,31 +579,80 @@ def plane_axes(plane, axes):
         return axes[first:last] + axes[:first] + axes[last:]
     if shape == "layer":
         return axes
-    check(shape in ("run", "strip") and count > 0, f"a plane of shape {shape} and {count} samples")
+    check(shape in ("run", "strip", "rows") and count > 0, f"a plane of shape {shape} and {count} samples")
     height = -(-count // 8192)
     width = -(-count // height) if shape == "strip" else math.isqrt(count - 1) + 1
+    if shape == "rows":
+        width = plane["width"]
+        check(0 < width <= count, f"rows of {width} samples")
     return [["output", -(-count // width)], ["input", width]]
 
 
-def read_plane(plane, axes, count, streams, entry):
-    """The samples of a plane of a layer of `count` weights."""
+FILMS = ("uniform", "fixed", "scaled", "bytes")
+
+
+def frame_count(plane, axes):
+    """The number of a video plane's frames (6.3)."""
+    axes = plane_axes(plane, axes)
+    sides = [len(offsets(axes, roles)) for roles in (COLUMNS[:2], ROWS[:1], COLUMNS[2:], ROWS[1:], PICTURE)]
+    return math.prod(-(-side // block) for side, block in zip(sides, plane["block"] + [1]))
+
+
+def check_planes(tensors, streams):
+    """Planes fill the streams in order, and a film's planes its frames (4)."""
+
+    def first(tensor):
+        plane = tensor["packed"]["planes"][0]
+        return plane["stream"], plane.get("frame", 0)
+
+    check(all(tensor["packed"]["planes"] for tensor in tensors), "a tensor without planes")
+    following, film, frame = 0, None, 0
+    for tensor in sorted(tensors, key=first):
+        planes = tensor["packed"]["planes"]
+        if "frame" in planes[0]:
+            is_first = film != planes[0]["stream"]
+            if is_first:
+                check(film is None or frame == streams[film]["frames"], "a film with frames that are left")
+                film, frame = planes[0]["stream"], 0
+            is_alone = len(planes) == 1 and planes[0]["streams"] == 1 and film < len(streams)
+            check(is_alone and tensor["packed"]["quantizer"]["name"] in FILMS, f"tensor {tensor['name']}: no film")
+            check(re.split("[:,]", streams[film]["codec"])[0] in VIDEO, f"tensor {tensor['name']}: no film")
+            check(planes[0]["frame"] == frame, f"tensor {tensor['name']}: a film with a gap")
+            frame += frame_count(planes[0], tensor["packed"]["axes"])
+            if not is_first:
+                continue
+        for plane in planes:
+            is_next = plane["stream"] == following and 0 < plane["streams"] <= len(streams) - following
+            check(is_next and ("frame" in plane) == ("frame" in planes[0]), "streams that planes do not fill in order")
+            following += plane["streams"]
+    check(film is None or frame == streams[film]["frames"], "a film with frames that are left")
+    check(following == len(streams), "streams that planes do not fill in order")
+
+
+def read_plane(plane, axes, count, streams, entry, films):
+    """The samples of a plane of a layer of `count` weights; `films` keeps the frames of those by stream."""
     used = streams[plane["stream"] : plane["stream"] + plane["streams"]]
     check(all(stream["bits"] == plane["bits"] for stream in used), "a plane of other bits than its streams")
     codec = re.split("[:,]", used[0]["codec"])[0]
     medium = "image" if codec in ("png", "jxl") else "video" if codec in VIDEO else "audio"
-    frames = [frame for stream in used for frame in read_stream(entry(stream["entry"]), stream)]
+    if "frame" in plane:
+        if plane["stream"] not in films:
+            films[plane["stream"]] = read_stream(entry(used[0]["entry"]), used[0])
+        frames = films[plane["stream"]][plane["frame"] : plane["frame"] + frame_count(plane, axes)]
+    else:
+        frames = [frame for stream in used for frame in read_stream(entry(stream["entry"]), stream)]
     layout, samples = {"axes": plane_axes(plane, axes), "block": plane.get("block")}, plane.get("count", count)
     check(samples <= sum(frame.size for frame in frames), f"a plane of {samples} samples in fewer")
     return read_layer(layout, samples, medium, frames)
 
 
-def restore_planes(tensor, streams, entry, parameters, base):
+def restore_planes(tensor, streams, entry, parameters, base, films):
     """The bytes of a tensor of version 3; `base` gives those of what it was packed against."""
     packed, count = tensor["packed"], math.prod(tensor["shape"])
     quantizer, axes, planes = packed["quantizer"], packed["axes"], packed["planes"]
     name, bits, shapes = quantizer["name"], planes[0]["bits"], [plane["shape"] for plane in planes]
     check(all(plane["bits"] == bits for plane in planes), "planes of different bits")
-    samples = [read_plane(plane, axes, count, streams, entry) for plane in planes]
+    samples = [read_plane(plane, axes, count, streams, entry, films) for plane in planes]
     if name == "trellis":
         check(set(shapes) <= {"channels", "run"}, f"planes of shapes {shapes}")
         weights = restore_trellis(samples, bits, axes, count, quantizer, parameters)
@@ -601,7 +660,10 @@ def restore_planes(tensor, streams, entry, parameters, base):
     if name in ("exact", "delta"):
         check(shapes == ["strip"] and bits == 8, f"planes of shapes {shapes}")
         return restore_exactly(samples[0], tensor["dtype"], count, quantizer, parameters, base(tensor, quantizer))
-    check(shapes == ["layer"], f"planes of shapes {shapes}")
+    if name == "bytes":
+        check(shapes == ["rows"] and bits == 8 and not parameters, f"planes of shapes {shapes}")
+        return restore_bytes(samples[0], tensor["dtype"], count)
+    check(shapes in (["layer"], ["rows"]) and len(samples[0]) == count, f"planes of shapes {shapes}")
     if name == "uniform":
         weights = restore_uniform(samples[0], axes, bits, quantizer["ranges"], quantizer, parameters)
     else:
@@ -716,16 +778,10 @@ def restore(path, base_tensors=None):
 
     packed_tensors = [tensor for tensor in tensors if "packed" in tensor]
     if has_planes:
-        # Sorted only to be checked: a tensor's base is restored before it.
-        lists = [tensor["packed"]["planes"] for tensor in packed_tensors]
-        check(all(lists), "a tensor without planes")
-        lists.sort(key=lambda planes: planes[0]["stream"])
-        starts = [(plane["stream"], plane["streams"]) for planes in lists for plane in planes]
-        ends = [0] + [start + streams for start, streams in starts]
-        is_filled = [start for start, _ in starts] == ends[:-1] and ends[-1] == len(manifest["streams"])
-        check(is_filled and all(streams > 0 for _, streams in starts), "streams that planes do not fill in order")
+        check_planes(packed_tensors, manifest["streams"])
     else:
         packed_tensors.sort(key=lambda tensor: (tensor["packed"]["stream"], tensor["packed"]["frame"]))
+    films = {}
     for tensor in packed_tensors:
         packed, streams = tensor["packed"], manifest["streams"]
         start, length = packed["parameters"]
@@ -733,7 +789,7 @@ def restore(path, base_tensors=None):
         own = parameters[start : start + length]
         if has_planes:
             first = packed["planes"][0]["stream"]
-            data = restore_planes(tensor, streams, entry, own, base)
+            data = restore_planes(tensor, streams, entry, own, base, films)
         else:
             first = packed["stream"]
             weights = restore_uniform(

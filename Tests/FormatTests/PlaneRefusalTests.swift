@@ -72,6 +72,24 @@ struct PlaneRefusalTests {
         add(split, "\(quantizer).order", ["1"], "tensor")
         add(split, "\(quantizer).lag", ["1"], "tensor")
         add(image, "streams", ["[]"], "stream")
+        // A film of two models: the first packed tensor begins it, the last one ends another.
+        let (film, exact, last) = ("film-uniform", "film-exact", "tensors.7.packed.planes.0")
+        let first = ["1", "-1", "2", "9223372036854775807", ""]
+        add(film, "\(planes).0.frame", first, "tensor")
+        add(film, "\(planes).0.streams", ["0", "2", "-1"], "tensor")
+        add(film, "\(planes).0.shape", [#""rows""#, #""strip""#, #""channels""#], "tensor")
+        add(film, "\(last).frame", ["0", "2", "-1", "9223372036854775807", ""], "tensor")
+        add(film, "\(last).stream", ["0", "1", "3", "4", "-1", "9223372036854775807"], "tensor")
+        add(film, "\(last).bits", ["4", "8"], "tensor")
+        add(film, "\(last).block", ["[1, 1, 1, 1]", "[80, 32, 1, 1]", "[]", ""], "tensor")
+        add(film, "streams.0.frames", ["1", "3", "0", "1000000000"], "stream")
+        add(film, "\(quantizer).name", [#""trellis""#, #""exact""#, #""bytes""#, #""delta""#], "tensor")
+        add(exact, "\(quantizer).name", [#""uniform""#, #""exact""#, #""delta""#, #""trellis""#], "tensor")
+        add(exact, "\(planes).0.width", ["0", "-1", "4", "6", "61", "9223372036854775807", ""], "tensor")
+        add(exact, "\(planes).0.count", ["0", "59", "61", "30", "9223372036854775807", ""], "tensor")
+        add(exact, "\(planes).0.shape", [#""strip""#, #""layer""#, #""run""#], "tensor")
+        add(image, "\(planes).0.frame", ["0", "1"], "tensor")
+        add(split, "\(planes).0.width", ["5"], "tensor")
         return forgeries
     }()
 

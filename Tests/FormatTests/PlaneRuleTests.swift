@@ -12,13 +12,16 @@ struct PlaneRuleTests {
     struct Case: CustomTestStringConvertible, Sendable {
         let testDescription: String
         let options: PackOptions
+        /// Models that are packed together.
+        let models: Int
 
-        init(_ name: String, _ change: (inout PackOptions) -> Void) {
+        init(_ name: String, models: Int = 1, _ change: (inout PackOptions) -> Void) {
             var options = PackOptions()
             options.include = ["."]
             options.threads = 2
             change(&options)
             self.options = options
+            self.models = models
             testDescription = name
         }
     }
@@ -42,6 +45,11 @@ struct PlaneRuleTests {
                 $0.medium = .video
             },
             Case("exact") { $0.quantizer = .exact },
+            Case("three models as video", models: 3) { $0.medium = .video },
+            Case("two models as video, exact", models: 2) {
+                $0.medium = .video
+                $0.quantizer = .exact
+            },
         ]
 
     /// A packed file's entries and manifest, by way of Python.
@@ -75,8 +83,9 @@ struct PlaneRuleTests {
 
     private func pack(_ test: Case) async throws -> File {
         let folder = try TemporaryFolder()
-        try ExampleModel.writeScales(to: folder["model.safetensors"])
-        _ = try await Packer(try ModelFiles.open(folder["model.safetensors"]), test.options).pack(to: folder["m.wcz"])
+        let paths = (1...test.models).map { folder["model\($0).safetensors"] }
+        for path in paths { try ExampleModel.writeScales(to: path) }
+        _ = try await Packer(try ModelFiles.open(paths), test.options).pack(to: folder["m.wcz"])
         return try File(folder["m.wcz"])
     }
 
@@ -85,17 +94,22 @@ struct PlaneRuleTests {
         #expect(file.manifest["version"] as? Int == 3 && file.manifest["quantizer"] == nil)
         #expect(!file.packed.isEmpty)
         let layers = try file.packed.map { try #require($0["planes"] as? [[String: Any]]) }
-        func first(_ planes: [[String: Any]]) -> Int { planes.first?["stream"] as? Int ?? -1 }
+        func first(_ planes: [[String: Any]]) -> (Int, Int) {
+            (planes.first?["stream"] as? Int ?? -1, planes.first?["frame"] as? Int ?? 0)
+        }
         var next = 0
         for plane in layers.sorted(by: { first($0) < first($1) }).joined() {
             let count = try #require(plane["streams"] as? Int)
+            // A film goes on.
+            if let frame = plane["frame"] as? Int, frame > 0 { next -= 1 }
             #expect(plane["stream"] as? Int == next && count > 0)
             next += count
             try #require(next <= file.streams.count)
             let streams = file.streams[next - count..<next]
             #expect(streams.allSatisfy { $0["bits"] as? Int == plane["bits"] as? Int })
             let shape = try #require(plane["shape"] as? String)
-            #expect(((plane["count"] as? Int ?? 0) > 0) == ["run", "strip"].contains(shape), "\(shape)")
+            #expect(((plane["count"] as? Int ?? 0) > 0) == ["run", "strip", "rows"].contains(shape), "\(shape)")
+            #expect(((plane["width"] as? Int ?? 0) > 0) == (shape == "rows"), "\(shape)")
             let isVideo = streams.allSatisfy { ($0["entry"] as? String)?.hasPrefix("video/") == true }
             #expect((plane["block"] as? [Int])?.count == (isVideo ? 4 : nil))
         }

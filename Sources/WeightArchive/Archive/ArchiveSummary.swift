@@ -92,6 +92,11 @@ public struct ArchiveSummary: Sendable {
         quantizer = Self.quantizers(of: manifest)
         let parameters = share(
             manifest.parameters?.stored ?? 0, by: manifest.tensors.map { Double($0.packed?.parameters[1] ?? 0) })
+        /// Layers in each film, by the number of its stream.
+        var sharers: [Int: Int] = [:]
+        for plane in manifest.tensors.compactMap({ $0.packed?.planes?.planes[0] }) where plane.frame != nil {
+            sharers[plane.stream, default: 0] += 1
+        }
         var layers: [LayerSummary] = []
         var kept: [KeptTensor] = []
         for (index, tensor) in manifest.tensors.enumerated() {
@@ -108,7 +113,7 @@ public struct ArchiveSummary: Sendable {
             }
             let streams = packed.streams(medium: manifest.medium)
             let stream = manifest.streams[streams.lowerBound]
-            let frames = packed.bins?.frames ?? stream.frames
+            let frames = packed.bins?.frames ?? stream.frames / sharers[streams.lowerBound, default: 1]
             layers.append(
                 LayerSummary(
                     name: tensor.name, aliases: tensor.aliases ?? [], kind: packed.kind, dtype: tensor.dtype,
@@ -145,7 +150,7 @@ extension Manifest.LayerQuantizer {
     fileprivate var title: String {
         switch name {
         case "trellis": states == 1 ? "entropy-constrained scalar" : "trellis of \(states ?? 0) states"
-        case "exact": "none, bit-exact"
+        case "exact", "bytes": "none, bit-exact"
         case "delta": "none, bit-exact against a base"
         case "uniform": "uniform, range by \(range ?? ""), reconstructed at bin \(reconstruct ?? "")s"
         case "fixed": "fixed point, an exponent by \(range ?? "")"

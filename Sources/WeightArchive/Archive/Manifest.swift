@@ -142,7 +142,7 @@ struct Manifest: Codable, Equatable {
     }
 
     struct LayerQuantizer: Codable, Equatable {
-        /// "uniform", "fixed", "scaled" or "trellis".
+        /// "uniform", "fixed", "scaled", "trellis", "exact", "delta" or "bytes".
         var name: String
         /// Uniform: "layer" or "channel"; "middle" or "mean"; encoding of the ranges.
         ///
@@ -166,15 +166,18 @@ struct Manifest: Codable, Equatable {
 
     struct Plane: Codable, Equatable {
         var bits: Int
-        /// "layer", "channels" or "run".
+        /// "layer", "channels", "run", "strip" or "rows".
         var shape: String
-        /// Samples of a run.
+        /// Samples of all but the first two, and of rows the samples of one.
         var count: Int?
+        var width: Int?
         /// (Bfin, Bfout, Bx, By) of a video's frames.
         var block: [Int]?
-        /// Index of the first of its streams, which hold it and nothing else, and their number.
+        /// Index of the first of its streams, and their number.
         var stream: Int
         var streams: Int
+        /// Number of its first frame in its only stream, a film; absent where the streams hold nothing else.
+        var frame: Int?
     }
 
     struct Axis: Codable, Equatable {

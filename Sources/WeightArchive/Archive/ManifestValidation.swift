@@ -13,6 +13,8 @@ struct ValidManifest: Sendable {
     let groups: [StreamGroup]
     /// Layers of planes; none before version 3.
     let planed: [PlanedLayer]
+    /// Videos that hold planes of several layers.
+    let films: [Film]
 
     /// Samples that one byte of a stream may stand for: more than deflate and FLAC reach on constant bins, or a video on
     /// empty frames of the largest size, so only a forged manifest asks for more.
@@ -99,7 +101,7 @@ struct ValidManifest: Sendable {
         self.manifest = manifest
         self.byteCounts = byteCounts
         groups = manifest.hasPlanes ? [] : try Self.groups(manifest, reader)
-        planed = manifest.hasPlanes ? try Self.planed(manifest, reader) : []
+        (planed, films) = manifest.hasPlanes ? try Self.planed(manifest, reader) : ([], [])
         let needs = groups.map { ($0.layers[0].name, $0.memory) } + planed.map { ($0.name, $0.memory) }
         for (name, memory) in needs where memory > Self.physicalMemory {
             throw ArchiveError.layer(
@@ -274,18 +276,25 @@ struct ValidManifest: Sendable {
 
 extension ValidManifest {
     /// Arranges layers of planes by their streams, which follow each other without a gap.
-    private static func planed(_ manifest: Manifest, _ reader: ArchiveReader) throws -> [PlanedLayer] {
+    private static func planed(
+        _ manifest: Manifest, _ reader: ArchiveReader
+    ) throws -> (layers: [PlanedLayer], films: [Film]) {
         func damaged(_ part: String, _ expected: String, _ found: String) -> ArchiveError {
             .damaged(path: reader.path, part: "manifest: \(part)", expected: expected, found: found)
         }
         let packed = manifest.tensors.enumerated().filter { $1.packed != nil }
-            .sorted { firstStream(of: $0.1) < firstStream(of: $1.1) }
+            .sorted { firstPlace(of: $0.1) < firstPlace(of: $1.1) }
         var layers: [PlanedLayer] = []
+        var films: [Film] = []
         var stream = 0
         for (index, tensor) in packed {
             guard let packed = tensor.packed, let described = packed.planes, !described.planes.isEmpty else {
                 throw damaged("tensor \(tensor.name)", "planes, as in all of version \(manifest.version)", "none")
             }
+            // A film goes on in the last stream.
+            let isContinued =
+                films.last.map { $0.stream == stream - 1 && described.planes[0].stream == $0.stream } ?? false
+            if isContinued { stream -= 1 }
             let first = stream
             // Before anything grows with the tensor, its streams must be large enough to hold it.
             var capacity = 0
@@ -316,9 +325,13 @@ extension ValidManifest {
                     try place(plane, streams, tensor.name, index, geometry, capacity: capacity)
                 }
                 try checkBase(of: tensor, index, described.quantizer, manifest.tensors)
-                layers.append(
-                    PlanedLayer(
-                        tensor: index, name: tensor.name, geometry: geometry, planes: planes, firstStream: first))
+                var layer = PlanedLayer(
+                    tensor: index, name: tensor.name, geometry: geometry, planes: planes, firstStream: first)
+                if described.planes.contains(where: { $0.frame != nil }) || isContinued {
+                    try add(layer, described, number: layers.count, to: &films, isContinued: isContinued)
+                    layer.film = films.count - 1
+                }
+                layers.append(layer)
             } catch {
                 throw ArchiveError.layer(tensor: tensor.name, reason: "manifest: \(error)")
             }
@@ -326,7 +339,34 @@ extension ValidManifest {
         guard stream == manifest.streams.count else {
             throw damaged("streams", "\(stream) that are filled by tensors", "\(manifest.streams.count)")
         }
-        return layers
+        for film in films where film.frameCount != manifest.streams[film.stream].frames {
+            throw damaged(
+                "stream \(manifest.streams[film.stream].entry)", "\(film.frameCount) frames, those of its layers",
+                "\(manifest.streams[film.stream].frames)")
+        }
+        return (layers, films)
+    }
+
+    /// Puts a layer in the film that its plane begins or continues.
+    private static func add(
+        _ layer: PlanedLayer, _ described: Manifest.Planes, number: Int, to films: inout [Film], isContinued: Bool
+    ) throws(MapperError) {
+        let next = isContinued ? films[films.count - 1].frameCount : 0
+        let plane = layer.planes[0]
+        guard layer.planes.count == 1, plane.frame == next, Film.quantizers.contains(described.quantizer.name) else {
+            throw .parameters(
+                expected: "one plane of \(Film.quantizers.sorted().joined(separator: ", ")) from frame \(next) on",
+                found:
+                    "\(layer.planes.count) of \(described.quantizer.name) from \(plane.frame.map(String.init) ?? "none")"
+            )
+        }
+        if isContinued {
+            films[films.count - 1].group.layers += plane.group.layers
+            films[films.count - 1].group.framesOfStreams[0] += plane.group.framesOfStreams[0]
+            films[films.count - 1].layers.append(number)
+        } else {
+            films.append(Film(group: plane.group, layers: [number], stream: layer.firstStream))
+        }
     }
 
     /// Checks that what a layer was packed against is restored before it.
@@ -342,8 +382,9 @@ extension ValidManifest {
         }
     }
 
-    private static func firstStream(of tensor: Manifest.Tensor) -> Int {
-        tensor.packed?.planes?.planes.first?.stream ?? 0
+    private static func firstPlace(of tensor: Manifest.Tensor) -> (stream: Int, frame: Int) {
+        let plane = tensor.packed?.planes?.planes.first
+        return (plane?.stream ?? 0, plane?.frame ?? 0)
     }
 
     private static func place(
@@ -354,7 +395,8 @@ extension ValidManifest {
         let placed = try PlacedPlane(
             plane, first.codec, tensor: tensor, name: name, layer: layer, capacity: capacity)
         let format = placed.group.format
-        guard streams.map(\.frames) == placed.group.framesOfStreams,
+        // The frames of a film are counted when it is complete.
+        guard plane.frame != nil || streams.map(\.frames) == placed.group.framesOfStreams,
             streams.allSatisfy({
                 ($0.codec, $0.width, $0.height, $0.bits) == (first.codec, format.width, format.height, plane.bits)
             })

@@ -155,13 +155,18 @@ public struct PackedModel: Sendable {
     }
 
     /// Calls `body` with the bytes of a tensor, in memory order, piece by piece.
+    ///
+    /// - Parameter planes: the layer's, where they were decoded already.
     func forEachPiece(
-        of layer: PlanedLayer, earlier: (Int) throws -> BaseBytes, _ body: (UnsafeRawBufferPointer) throws -> Void
+        of layer: PlanedLayer, _ planes: [Plane]? = nil, earlier: (Int) throws -> BaseBytes,
+        _ body: (UnsafeRawBufferPointer) throws -> Void
     ) throws {
         let dtype = DType(rawValue: valid.manifest.tensors[layer.tensor].dtype)
         let codebook = try codebook(layer, earlier: earlier)
         do {
-            if let exact = codebook as? ExactLayerCodebook, layer.planes.count == 1, layer.planes[0].isOneFrame,
+            if let planes {
+                try codebook.forEachPiece(planes, layer.geometry, dtype, body)
+            } else if let exact = codebook as? ExactLayerCodebook, layer.planes.count == 1, layer.planes[0].isOneFrame,
                 layer.planes[0].bits == 8
             {
                 // Stream and plane, each about as large as the tensor, need not be in memory twice.
@@ -172,7 +177,7 @@ public struct PackedModel: Sendable {
                 // Nor need planes leave the memory that they were decoded to.
                 try withViews(of: layer) { try trellis.forEachPiece($0, layer.geometry, dtype, body) }
             } else {
-                try codebook.forEachPiece(layer.decode { try stream($0) }, layer.geometry, dtype, body)
+                try codebook.forEachPiece(self.planes(of: layer), layer.geometry, dtype, body)
             }
         } catch let error as MapperError {
             throw ArchiveError.layer(tensor: layer.name, reason: "\(path): \(error)")

@@ -61,6 +61,17 @@ struct GroupRecord: Codable, Sendable {
                 .map(\.bitPattern)
         }
 
+        /// The same layer, its streams numbered so much higher.
+        func moved(by streams: Int) -> Layer {
+            var moved = self
+            moved.planes = planes?.map { coded in
+                var coded = coded
+                coded.plane.stream += streams
+                return coded
+            }
+            return moved
+        }
+
         /// Where the planes of a layer go; `nil` when it has none.
         ///
         /// - Throws: `MapperError` or `CodecError` for planes that cannot be.
@@ -98,15 +109,22 @@ struct GroupRecord: Codable, Sendable {
                         reconstruction: options.reconstruction, geometry: placed.geometry)
                     return codebook != nil
                 }
-        case .layer(let job):
-            guard let quantizer = layers[0].quantizer, let planes = try? layers[0].placedPlanes(job),
-                let first = planes.first,
-                planes.reduce(0, { $0 + $1.group.framesOfStreams.count }) == streams.count
-            else { return false }
-            let codebook = try? layerCodebook(
-                quantizer, Array(layers[0].parameters).span, job.geometry, tensors[job.tensor].record.dtype,
-                bits: first.bits)
-            return codebook != nil
+        case .layer, .film:
+            var streamCount = 0
+            for (job, layer) in zip(unit.jobs, layers) {
+                guard let quantizer = layer.quantizer, let planes = try? layer.placedPlanes(job),
+                    let first = planes.first,
+                    (try? layerCodebook(
+                        quantizer, Array(layer.parameters).span, job.geometry, tensors[job.tensor].record.dtype,
+                        bits: first.bits)) != nil
+                else { return false }
+                // The layers of a film have one stream together.
+                for (plane, coded) in zip(planes, layer.planes ?? []) where plane.frame ?? 0 == 0 {
+                    guard coded.plane.stream == streamCount else { return false }
+                    streamCount += plane.group.framesOfStreams.count
+                }
+            }
+            return streamCount == streams.count
         }
     }
 }

@@ -15,10 +15,10 @@ extension Packer {
         for (unit, entry) in zip(finished.units, finished.entries) {
             guard let entry else { continue }
             let first = streams.count
-            func add(_ group: StreamGroup, _ range: Range<Int>, medium: Medium, name: String) {
+            func add(_ group: StreamGroup, _ range: Range<Int>, medium: Medium, name: String, ofSeveral: Bool) {
                 for (index, number) in range.enumerated() {
                     let suffix =
-                        (entry.streams.count > 1 ? ".\(number)" : "") + ".\(group.codec.description.fileExtension)"
+                        (ofSeveral ? ".\(number)" : "") + ".\(group.codec.description.fileExtension)"
                     let name = EntryName.stream(medium.rawValue, name, suffix, taken: &taken)
                     streamEntries.append((name, entry.streams[number]))
                     streams.append(
@@ -45,9 +45,7 @@ extension Packer {
             let total = entry.streams.reduce(0) { $0 + $1.length }
             switch unit {
             case .group(let group):
-                let statistics = entry.record.layers.compactMap(\.statistics)
-                let shares = share(
-                    total, by: zip(group.layers, statistics).map { ($1.entropy + 0.01) * Double($0.geometry.count) })
+                let shares = shares(of: total, entry.record.layers, group.layers.map(\.geometry.count))
                 var frame = 0
                 for (index, (layer, coded)) in zip(group.layers, entry.record.layers).enumerated() {
                     var block: [Int]?
@@ -64,26 +62,41 @@ extension Packer {
                 }
                 // A video holds layers of several names; it gets a number.
                 let name = options.medium == .video ? "\(first)" : group.layers[0].name
-                add(group, entry.streams.indices, medium: options.medium, name: name)
-            case .layer(let job):
-                guard let coded = entry.record.layers.first, let quantizer = coded.quantizer,
-                    let planes = try coded.placedPlanes(job)
-                else { continue }
-                var next = 0
                 add(
-                    job.tensor, job.geometry, coded, bytes: total,
-                    .planes(
-                        Manifest.Planes(
-                            quantizer: quantizer,
-                            planes: planes.map { plane in
-                                defer { next += plane.group.framesOfStreams.count }
-                                return plane.record(stream: first + next)
-                            })))
-                next = 0
-                for plane in planes {
-                    let medium = plane.group.codec.description.medium
-                    add(plane.group, next..<next + plane.group.framesOfStreams.count, medium: medium, name: job.name)
-                    next += plane.group.framesOfStreams.count
+                    group, entry.streams.indices, medium: options.medium, name: name,
+                    ofSeveral: entry.streams.count > 1)
+            case .layer, .film:
+                // Of a film the first plane is there already, and grows with the others.
+                var groups: [(StreamGroup, streams: Range<Int>, name: String, ofSeveral: Bool)] = []
+                let shares = shares(of: total, entry.record.layers, unit.jobs.map(\.geometry.count))
+                for (number, (job, coded)) in zip(unit.jobs, entry.record.layers).enumerated() {
+                    guard let quantizer = coded.quantizer, let planes = try coded.placedPlanes(job) else { continue }
+                    let streamCount = planes.reduce(0) { $0 + $1.group.framesOfStreams.count }
+                    var bytes = 0
+                    var records: [Manifest.Plane] = []
+                    for (plane, record) in zip(planes, coded.planes?.map(\.plane) ?? []) {
+                        let range = record.stream..<record.stream + record.streams
+                        if let frame = plane.frame {
+                            bytes = shares[number]
+                            if frame > 0 {
+                                groups[groups.count - 1].0.framesOfStreams[0] += plane.group.framesOfStreams[0]
+                            } else {
+                                let name = model.member(of: tensors[job.tensor].record)?.tensorName ?? job.name
+                                groups.append((plane.group, range, name, false))
+                            }
+                        } else {
+                            bytes += entry.streams[range].reduce(0) { $0 + $1.length }
+                            groups.append((plane.group, range, job.name, streamCount > 1))
+                        }
+                        records.append(plane.record(stream: first + record.stream))
+                    }
+                    add(
+                        job.tensor, job.geometry, coded, bytes: bytes,
+                        .planes(Manifest.Planes(quantizer: quantizer, planes: records)))
+                }
+                for (group, range, name, ofSeveral) in groups {
+                    let medium = group.codec.description.medium
+                    add(group, range, medium: medium, name: name, ofSeveral: ofSeveral)
                 }
             }
         }
@@ -117,6 +130,11 @@ extension Packer {
         for (file, place) in files { writer.add(EntryName.skeleton(file.name), place) }
         return manifest
     }
+}
+
+/// What of a number of bytes belongs to each of the layers that share them.
+private func shares(of total: Int, _ layers: [GroupRecord.Layer], _ counts: [Int]) -> [Int] {
+    share(total, by: zip(layers, counts).map { (($0.statistics?.entropy ?? 0) + 0.01) * Double($1) })
 }
 
 extension Packer {

@@ -26,16 +26,20 @@ extension Unpacker {
         let valid = packed.valid
         try checkSurroundings()
         // A tensor that others were packed against is restored once, just before them.
-        let jobs = valid.groups.indices.map(CheckJob.group) + valid.families.map(CheckJob.family)
+        let jobs =
+            valid.groups.indices.map(CheckJob.group) + valid.films.map(CheckJob.film)
+            + valid.families.map(CheckJob.family)
         let weights = jobs.map { job in
             switch job {
             case .group(let group): valid.groups[group].weightCount
+            case .film(let film): film.layers.reduce(0) { $0 + valid.planed[$1].geometry.count }
             case .family(let layers): layers.reduce(0) { $0 + valid.planed[$1].geometry.count }
             }
         }
         let memory = jobs.map { job in
             switch job {
             case .group(let group): valid.groups[group].memory
+            case .film(let film): valid.planed[film.layers[0]].memory
             case .family(let layers):
                 (layers.map { valid.planed[$0].memory }.max() ?? 0)
                     + (layers.count > 1 ? 2 * valid.byteCounts[valid.planed[layers[0]].tensor] : 0)
@@ -49,6 +53,7 @@ extension Unpacker {
         try await runJobs(memory: memory, limit: max(threads, 1), budget: 4 * largest + 64 << 20) { number in
             switch jobs[number] {
             case .group(let group): try check(group: group)
+            case .film(let film): try check(film: film)
             case .family(let layers): try check(family: layers)
             }
         } done: { number, names in
@@ -77,6 +82,18 @@ extension Unpacker {
         var changed: [String] = []
         try packed.forEachLayer(of: group) { layer, restored in
             if try restored({ _, _ in }) { changed.append(layer.name) }
+        }
+        return changed
+    }
+
+    private func check(film: Film) throws -> [String] {
+        var changed: [String] = []
+        try packed.forEachLayer(of: film) { layer, planes in
+            let isChanged = try packed.restore(layer, planes) { index in
+                try packed.restoredBytes(of: index)
+            } _: { _, _ in
+            }
+            if isChanged { changed.append(layer.name) }
         }
         return changed
     }
@@ -114,6 +131,8 @@ extension Unpacker {
 private enum CheckJob: Sendable {
     /// A group of streams with the layers that they hold.
     case group(Int)
+    /// A film with the layers that it holds.
+    case film(Film)
     /// Numbers of layers of planes.
     case family([Int])
 }

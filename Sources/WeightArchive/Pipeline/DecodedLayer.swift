@@ -154,18 +154,19 @@ extension PackedModel {
             done += groups[group].weightCount
             progress(Progress(done: done, total: total))
         }
-        let needs = planed.map { 2 * $0.memory }
+        let units = valid.units
+        let needs = units.map { 2 * planed[$0[0]].memory }
         try await runJobs(memory: needs, limit: max(threads, 1), budget: (needs.max() ?? 0) + 64 << 20) { number in
-            let layer = planed[number]
-            let planes = try layer.decode { try stream($0) }
-            let dtype = DType(rawValue: valid.manifest.tensors[layer.tensor].dtype)
-            try withBytes(of: layer, planes) { codebook, bytes in
-                try planes[0].samples.withBytes { bins in
-                    try body(DecodedLayer(index: indices[layer.tensor], layer, codebook, bins, bytes, dtype))
+            try forEachDecoded(units[number]) { layer, planes in
+                let dtype = DType(rawValue: valid.manifest.tensors[layer.tensor].dtype)
+                try withBytes(of: layer, planes) { codebook, bytes in
+                    try planes[0].samples.withBytes { bins in
+                        try body(DecodedLayer(index: indices[layer.tensor], layer, codebook, bins, bytes, dtype))
+                    }
                 }
             }
         } done: { number, _ in
-            done += planed[number].geometry.count
+            done += units[number].reduce(0) { $0 + planed[$1].geometry.count }
             progress(Progress(done: done, total: total))
         }
     }

@@ -21,65 +21,85 @@ extension Packer {
     /// - Throws: `ArchiveError` as packing would.
     public func forecast() async throws -> Forecast {
         let units = try WeightArchive.units(
-            tensors, options, steps: try await RateControl(self)?.steps ?? [:],
+            tensors, model, options, steps: try await RateControl(self)?.steps ?? [:],
             bases: baseTensors(of: model, tensors, options))
-        let jobs = units.flatMap(jobs)
-        let slices = jobs.map { Slices(tensors[$0.tensor], of: $0.geometry) }
+        let items = units.flatMap(items)
+        let jobs = items.flatMap(\.jobs)
         var parts: [SelectedTensor] = []
-        var partJobs: [LayerJob] = []
+        var slices: [Int: Slices] = [:]
         var firstParts: [Int: Int] = [:]
-        for (job, slices) in zip(jobs, slices) {
+        for job in jobs {
+            let found = Slices(tensors[job.tensor], of: job.geometry)
+            slices[job.tensor] = found
             firstParts[job.tensor] = parts.count
-            let whole = tensors[job.tensor].record.extent
-            for (number, part) in slices.parts.enumerated() {
-                guard let geometry = part.geometry else { continue }
-                var partJob = job.with(tensor: parts.count, geometry)
-                switch job.quantizer {
-                case .exact(against: .given(var base)):
-                    base.extent.offset += part.record.extent.offset - whole.offset
-                    base.extent.length = part.record.extent.length
-                    partJob.quantizer = .exact(against: .given(base))
-                case .exact(against: .earlier(let tensor)):
-                    // Of the same shape, so in as many parts.
-                    partJob.quantizer = .exact(against: firstParts[tensor].map { .earlier($0 + number) })
-                default: break
-                }
-                partJobs.append(partJob)
-                parts.append(part)
+            parts += found.parts
+        }
+        /// Part `number` of a layer.
+        func part(_ number: Int, of job: LayerJob) -> LayerJob? {
+            guard let first = firstParts[job.tensor], let geometry = parts[first + number].geometry else { return nil }
+            var partJob = job.with(tensor: first + number, geometry)
+            switch job.quantizer {
+            case .exact(against: .given(var base)):
+                let part = parts[first + number].record.extent
+                base.extent.offset += part.offset - tensors[job.tensor].record.extent.offset
+                base.extent.length = part.length
+                partJob.quantizer = .exact(against: .given(base))
+            case .exact(against: .earlier(let tensor)):
+                // Of the same shape, so in as many parts.
+                partJob.quantizer = .exact(against: firstParts[tensor].map { .earlier($0 + number) })
+            default: break
+            }
+            return partJob
+        }
+        var partUnits: [PackUnit] = []
+        var itemOfPart: [Int] = []
+        for (index, item) in items.enumerated() {
+            for number in 0..<(slices[item.jobs[0].tensor]?.parts.count ?? 0) {
+                let layers = item.jobs.compactMap { part(number, of: $0) }
+                let found: [PackUnit] =
+                    if case .film = item {
+                        try FilmJob.films(layers, tensors[item.tensors[0]].record.dtype, codec: options.codec).map {
+                            .film($0)
+                        }
+                    } else {
+                        layers.map { .layer($0) }
+                    }
+                partUnits += found
+                itemOfPart += found.map { _ in index }
             }
         }
         let packer = Packer(model, options, tensors: parts)
-        let sliceJobs = partJobs
-        var sizes = [PartSize](repeating: PartSize(), count: parts.count)
+        let work = partUnits
+        var sizes = [PartSize](repeating: PartSize(), count: items.count)
         try await runJobs(
-            memory: sliceJobs.map(\.memory), limit: max(options.threads, 1), budget: 1 << 28
+            memory: work.map(\.memory), limit: max(options.threads, 1), budget: 1 << 28
         ) { index in
-            let (record, streams) = try packer.packLayer(sliceJobs[index])
+            let (record, streams) = try packer.pack(work[index])
+            let jobs = work[index].jobs
             var size = PartSize(
                 streams: streams.count, bytes: streams.reduce(0) { $0 + $1.count },
-                fixed: sliceJobs[index].codecs[0].fixedBytes * streams.count)
-            for layer in record.layers {
+                fixed: jobs[0].codecs[0].fixedBytes * streams.count)
+            for (job, layer) in zip(jobs, record.layers) {
                 size.parameters += Array(layer.parameters).withUnsafeBytes { WeightArchive.deflatedSize($0) }
-                let count = Double(sliceJobs[index].geometry.count)
+                let count = Double(job.geometry.count)
                 size.signal += (layer.statistics?.variance ?? 0) * count
                 size.error += (layer.statistics?.meanSquaredError ?? 0) * count
             }
             return size
         } done: {
-            sizes[$0] = $1
+            sizes[itemOfPart[$0]].add($1)
         }
         var layerBytes = 0.0
         var streams = 0
         var (signal, error) = (0.0, 0.0)
-        var place = 0
-        for (job, slices) in zip(jobs, slices) {
-            let total = sizes[place..<place + slices.parts.count].reduce(into: PartSize()) { $0.add($1) }
-            place += slices.parts.count
-            let many = max(slices.parts.count, 1)
-            let scale = Double(job.geometry.count) / Double(max(slices.count, 1))
+        for (item, total) in zip(items, sizes) {
+            let slices = item.jobs.compactMap { slices[$0.tensor] }
+            let many = max(slices[0].parts.count, 1)
+            let scale = Double(item.weightCount) / Double(max(slices.reduce(0) { $0 + $1.count }, 1))
             // Parameters are mostly those of channels, which slices may share.
-            let channels = slices.parts.reduce(0) { $0 + ($1.geometry?.channels.count ?? 0) }
-            let parameterScale = Double(job.geometry.channels.count) / Double(max(channels, 1))
+            let channels = slices.flatMap(\.parts).reduce(0) { $0 + ($1.geometry?.channels.count ?? 0) }
+            let channelsOfAll = item.jobs.reduce(0) { $0 + $1.geometry.channels.count }
+            let parameterScale = Double(channelsOfAll) / Double(max(channels, 1))
             layerBytes +=
                 Double(max(total.bytes - total.fixed, 0)) * scale + Double(total.fixed) / Double(many)
                 + Double(total.parameters) * parameterScale
@@ -102,16 +122,18 @@ extension Packer {
             bitsPerWeight: weights > 0 ? 8 * layerBytes / Double(weights) : 0)
     }
 
-    /// The layers of a unit, each by itself.
-    private func jobs(_ unit: PackUnit) -> [LayerJob] {
+    /// What of a unit is foreseen by itself: its layers, but films as they are.
+    private func items(_ unit: PackUnit) -> [PackUnit] {
         switch unit {
-        case .layer(let job): [job]
+        case .layer, .film: [unit]
         case .group(let group):
             group.layers.map { layer in
-                LayerJob(
-                    tensor: layer.tensor, name: layer.name, geometry: layer.geometry,
-                    quantizer: .uniform(bits: layer.bits, options.range, options.reconstruction), codecs: [group.codec],
-                    block: options.block)
+                .layer(
+                    LayerJob(
+                        tensor: layer.tensor, name: layer.name, geometry: layer.geometry,
+                        quantizer: .uniform(bits: layer.bits, options.range, options.reconstruction),
+                        codecs: [group.codec],
+                        block: options.block))
             }
         }
     }

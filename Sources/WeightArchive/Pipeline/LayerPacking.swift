@@ -108,7 +108,7 @@ extension Packer {
     }
 
     /// Restores a layer as unpacking will, and compares it with the original.
-    private func measure(
+    func measure(
         _ tensor: TensorRecord, _ job: LayerJob, _ planes: [Plane], _ codebook: any LayerCodebook
     ) throws -> (hash: String, crc: UInt, statistics: LayerStatistics) {
         do {
@@ -196,7 +196,10 @@ struct CodedLayer {
     fileprivate(set) var streams: [[[UInt8]]] = []
 
     /// Bytes of all streams, each with its headers in the archive and its line in the manifest.
-    var size: Int { streams.joined().reduce(0) { $0 + $1.count + 160 } }
+    var size: Int { streams.joined().reduce(0) { $0 + $1.count + Self.bytesBesideStream } }
+
+    /// Of a stream's headers in the archive and its line in the manifest.
+    static let bytesBesideStream = 160
 }
 
 extension LayerJob {
@@ -225,7 +228,7 @@ extension MediaCodec {
 }
 
 extension Packer {
-    private func quantize(
+    func quantize(
         _ job: LayerJob, _ tensor: TensorRecord, scale: Float
     ) throws(MapperError) -> QuantizedLayer {
         switch job.quantizer {

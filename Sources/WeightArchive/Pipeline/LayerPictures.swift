@@ -11,7 +11,7 @@ extension PackedModel {
     public func pictures(of name: String) throws -> [[UInt8]] {
         if let layer = valid.planed.first(where: { isCalled(name, $0.tensor) }) {
             let first = layer.planes[0].group.layers[0]
-            switch try layer.decode({ try stream($0) })[0].samples {
+            switch try planes(of: layer)[0].samples {
             case .narrow(let samples): return try layerPictures(samples.span, first.geometry, bits: first.bits)
             case .wide(let samples): return try layerPictures(samples.span, first.geometry, bits: first.bits)
             }

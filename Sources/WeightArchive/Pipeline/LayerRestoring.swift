@@ -30,13 +30,16 @@ extension PackedModel {
     /// Restores the tensor of a layer of planes and checks its hash.
     ///
     /// - Parameters:
+    ///   - planes: the layer's, where they were decoded already.
     ///   - earlier: gives the bytes of a tensor of this packed file, for a layer that was packed against it.
     ///   - take: receives the bytes.
     /// - Returns: whether a decoder of lossy audio rounded otherwise than at packing.
     /// - Throws: `ArchiveError.damaged` when the tensor or a stream has another hash, and what `take` throws.
-    func restore(_ layer: PlanedLayer, earlier: (Int) throws -> BaseBytes, _ take: TakePiece) throws -> Bool {
+    func restore(
+        _ layer: PlanedLayer, _ planes: [Plane]? = nil, earlier: (Int) throws -> BaseBytes, _ take: TakePiece
+    ) throws -> Bool {
         let sum = PieceSum()
-        try forEachPiece(of: layer, earlier: earlier) { try take(sum.add($0), $0) }
+        try forEachPiece(of: layer, planes, earlier: earlier) { try take(sum.add($0), $0) }
         return try isChanged(layer.tensor, sum, isExact: layer.decodesExactly)
     }
 

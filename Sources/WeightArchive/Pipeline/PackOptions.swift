@@ -86,11 +86,20 @@ public struct PackOptions: Sendable {
     /// Whether an existing output is replaced.
     public var force = false
 
+    /// Whether layers that are the same in several models of a series may become films.
+    var makesFilms = false
+
     /// The defaults: lossless PNG images of 8-bit bins with ranges by channel.
     public init() {}
 
     /// Whether layers become planes: version 3 of the packed file.
-    var usesPlanes: Bool { choosesMedium || quantizer != .uniform || goal != nil }
+    var usesPlanes: Bool { choosesMedium || quantizer != .uniform || goal != nil || makesFilms }
+
+    /// Whether videos whose codec predicts frames are among what layers may become, and samples stay where weights do.
+    var mayMakeFilms: Bool {
+        guard medium == .video || choosesMedium, !choosesSteps else { return false }
+        return codec.map { (try? CodecRegistry.codec($0))?.description.predictsFrames == true } ?? true
+    }
 
     /// Whether layers are quantized with steps that a goal, or their bits, lead to.
     var choosesSteps: Bool { quantizer == .trellis || goal != nil }

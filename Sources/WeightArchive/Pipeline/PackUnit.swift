@@ -2,21 +2,27 @@ import Codecs
 import ModelFiles
 import WeightMapper
 
-/// What is packed, and taken up again after a stop, as one: layers of bins that share streams, or one layer of planes.
+/// What is packed, and taken up again after a stop, as one: layers of bins that share streams, one layer of planes, or that layer in
+/// several models of a series.
 enum PackUnit: Sendable {
     case group(StreamGroup)
     case layer(LayerJob)
+    case film(FilmJob)
 
-    /// What its layer is packed against.
-    var base: BaseTensor? {
-        if case .layer(let job) = self, case .exact(let base) = job.quantizer { base } else { nil }
+    /// Layers of planes.
+    var jobs: [LayerJob] {
+        switch self {
+        case .group: []
+        case .layer(let job): [job]
+        case .film(let film): film.layers
+        }
     }
 
     /// Indexes of its tensors in the selection.
     var tensors: [Int] {
         switch self {
         case .group(let group): group.layers.map(\.tensor)
-        case .layer(let job): [job.tensor]
+        case .layer, .film: jobs.map(\.tensor)
         }
     }
 
@@ -25,6 +31,7 @@ enum PackUnit: Sendable {
         switch self {
         case .group(let group): group.weightCount
         case .layer(let job): job.geometry.count
+        case .film(let film): film.weightCount
         }
     }
 
@@ -33,6 +40,7 @@ enum PackUnit: Sendable {
         switch self {
         case .group(let group): group.memory
         case .layer(let job): job.memory
+        case .film(let film): film.memory
         }
     }
 }
@@ -71,6 +79,11 @@ enum LayerQuantizer: Hashable, Sendable {
     /// Whether every bit comes back.
     var isExact: Bool {
         if case .exact = self { true } else { false }
+    }
+
+    /// What a layer is packed against.
+    var base: BaseTensor? {
+        if case .exact(let base) = self { base } else { nil }
     }
 }
 

@@ -45,12 +45,14 @@ public struct Packer: Sendable {
                 tensors[i].geometry = nil
             }
         }
+        var options = options
+        options.makesFilms = !model.members.isEmpty && options.mayMakeFilms
         if case .fixedPoint = options.quantizer { shareBits(&tensors, model, options) }
         self.model = model
         self.options = options
         self.tensors = tensors
         // Tells what codecs cannot hold.
-        planned = try WeightArchive.units(tensors, options, bases: baseTensors(of: model, tensors, options))
+        planned = try WeightArchive.units(tensors, model, options, bases: baseTensors(of: model, tensors, options))
     }
 
     /// A packer of some tensors, or parts of tensors, one by one.
@@ -95,6 +97,12 @@ public struct Packer: Sendable {
             case .layer(let job):
                 places[job.tensor] = Place(
                     codec: job.codecs.map(\.specification).joined(separator: " or "), frames: nil)
+            case .film(let film):
+                let codecs = options.codec == nil ? film.layers[0].codecs : []
+                for layer in film.layers {
+                    places[layer.tensor] = Place(
+                        codec: (codecs + [film.codec]).map(\.specification).joined(separator: " or "), frames: nil)
+                }
             }
         }
         return tensors.enumerated().map { index, tensor in
@@ -136,7 +144,7 @@ public struct Packer: Sendable {
             while true {
                 finished = FinishedUnits(
                     try WeightArchive.units(
-                        tensors, options, steps: control?.steps ?? [:], precisions: series?.precisions ?? [:],
+                        tensors, model, options, steps: control?.steps ?? [:], precisions: series?.precisions ?? [:],
                         bases: baseTensors(of: model, tensors, options)))
                 try await resume(journal, into: &finished, progress, note)
                 try await packUnits(journal, into: &finished, progress)
@@ -175,10 +183,7 @@ public struct Packer: Sendable {
         try await runJobs(
             memory: order.map { units[$0].memory }, limit: max(options.threads, 1), budget: 2 * largest + 64 << 20
         ) { job in
-            switch units[order[job]] {
-            case .group(let group): try packGroup(group)
-            case .layer(let layer): try packLayer(layer)
-            }
+            try pack(units[order[job]])
         } done: { job, result in
             let places = try journal.append(result.record, result.streams)
             finished.entries[order[job]] = PackJournal.Entry(record: result.record, streams: places)
@@ -191,6 +196,15 @@ public struct Packer: Sendable {
 // MARK: - One group
 
 extension Packer {
+    /// Packs a unit.
+    func pack(_ unit: PackUnit) throws -> PackedUnit {
+        switch unit {
+        case .group(let group): try packGroup(group)
+        case .layer(let layer): try packLayer(layer)
+        case .film(let film): try packFilm(film)
+        }
+    }
+
     private func packGroup(_ group: StreamGroup) throws -> PackedUnit {
         try group.format.bytesPerSample == 1 ? packGroup(group, UInt8.self) : packGroup(group, UInt16.self)
     }

@@ -105,11 +105,11 @@ private let weightsPerVideo = 1 << 22
 ///   - bases: what tensors are packed against.
 /// - Throws: `ArchiveError.layer` when a codec cannot take a layer.
 func units(
-    _ tensors: [SelectedTensor], _ options: PackOptions, steps: [Int: Float] = [:],
+    _ tensors: [SelectedTensor], _ model: ModelFile, _ options: PackOptions, steps: [Int: Float] = [:],
     precisions: [Int: GivenPrecisions] = [:], bases: [Int: BaseTensor] = [:]
 ) throws(ArchiveError) -> [PackUnit] {
     guard options.usesPlanes else { return try groups(tensors, options).map { .group($0) } }
-    var units: [PackUnit] = []
+    var jobs: [LayerJob] = []
     for (index, tensor) in tensors.enumerated() {
         guard let geometry = tensor.geometry else { continue }
         do {
@@ -129,17 +129,15 @@ func units(
                 } else {
                     .uniform(bits: tensor.bits, options.range, options.reconstruction)
                 }
-            units.append(
-                .layer(
-                    LayerJob(
-                        tensor: index, name: tensor.record.name, geometry: geometry, quantizer: quantizer,
-                        codecs: try options.codecs(bitDepth: options.choosesSteps ? 8 : tensor.bits),
-                        block: options.block)))
+            jobs.append(
+                LayerJob(
+                    tensor: index, name: tensor.record.name, geometry: geometry, quantizer: quantizer,
+                    codecs: try options.codecs(bitDepth: options.choosesSteps ? 8 : tensor.bits), block: options.block))
         } catch {
             throw .layer(tensor: tensor.record.name, reason: "\(error)")
         }
     }
-    return units
+    return options.makesFilms ? try withFilms(jobs, tensors, model, options) : jobs.map { .layer($0) }
 }
 
 /// Arranges layers in streams: an image for each picture, a track for each layer, and for each frame geometry videos that

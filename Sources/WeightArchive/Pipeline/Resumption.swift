@@ -126,11 +126,16 @@ extension Packer {
                 })
             identity.settings = [group.codec.specification, options.range.rawValue, options.reconstruction.rawValue]
             identity.frames = [group.format.width, group.format.height, group.format.bitDepth] + group.framesOfStreams
-        case .layer(let job):
+        case .layer, .film:
+            let jobs = unit.jobs
             identity = Identity(
-                program: program, libraries: libraries(job.codecs), hasChecksums: !model.checksums.isEmpty,
-                layers: [layer(job.tensor, job.geometry, job.block)])
-            identity.settings = ["\(job.quantizer)"] + job.codecs.map(\.specification)
+                program: program, libraries: libraries(jobs[0].codecs), hasChecksums: !model.checksums.isEmpty,
+                layers: jobs.map { layer($0.tensor, $0.geometry, $0.block) })
+            identity.settings = jobs.map { "\($0.quantizer)" } + jobs[0].codecs.map(\.specification)
+            if case .film(let film) = unit {
+                identity.settings.append(film.codec.specification)
+                identity.frames = film.block.sides + [film.framesPerLayer]
+            }
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
@@ -144,7 +149,9 @@ extension Packer {
             let extent = tensors[tensor].record.extent
             model.files[extent.file].file.forEachPiece(of: extent.range) { hasher.update($1) }
         }
-        if let base = unit.base, let bytes = bytes(of: base) { bytes.withBytes { hasher.update($0) } }
+        for job in unit.jobs {
+            if let base = job.quantizer.base, let bytes = bytes(of: base) { bytes.withBytes { hasher.update($0) } }
+        }
         return hasher.digest
     }
 }

@@ -62,13 +62,12 @@ public struct Unpacker: Sendable {
         // What others were packed against comes first.
         for wave in packed.valid.waves {
             try await runJobs(
-                memory: wave.map { planed[$0].memory }, limit: max(threads, 1), budget: 4 * largest + 64 << 20
+                memory: wave.map { planed[$0[0]].memory }, limit: max(threads, 1), budget: 4 * largest + 64 << 20
             ) {
-                try restore(planed[wave[$0]], files)
-            } done: { job, isChanged in
-                let layer = planed[wave[job]]
-                if isChanged { changed.append(layer.name) }
-                done += layer.geometry.count
+                try restore(unit: wave[$0], files)
+            } done: { job, names in
+                changed += names
+                done += wave[job].reduce(0) { $0 + planed[$1].geometry.count }
                 progress(Progress(done: done, total: total))
             }
         }
@@ -116,13 +115,23 @@ public struct Unpacker: Sendable {
         return changed
     }
 
-    /// Restores a layer of planes.
+    /// Restores layers of planes that are decoded together.
     ///
-    /// - Returns: whether a decoder of lossy audio rounded otherwise than at packing.
-    private func restore(_ layer: PlanedLayer, _ files: RestoredFiles) throws -> Bool {
+    /// - Returns: names of those that a decoder of lossy audio rounded otherwise than at packing.
+    private func restore(unit: [Int], _ files: RestoredFiles) throws -> [String] {
+        let layer = packed.valid.planed[unit[0]]
+        guard let film = layer.film else { return try restore(layer, nil, files) ? [layer.name] : [] }
+        var changed: [String] = []
+        try packed.forEachLayer(of: packed.valid.films[film]) { layer, planes in
+            if try restore(layer, planes, files) { changed.append(layer.name) }
+        }
+        return changed
+    }
+
+    private func restore(_ layer: PlanedLayer, _ planes: [Plane]?, _ files: RestoredFiles) throws -> Bool {
         let place = packed.valid.manifest.tensors[layer.tensor].at
         return try files.write(to: place[0]) { file, path in
-            try packed.restore(layer) { index in
+            try packed.restore(layer, planes) { index in
                 let base = packed.valid.manifest.tensors[index]
                 return BaseBytes(try files.read(base.at[0], at: base.at[1], count: packed.valid.byteCounts[index]))
             } _: {

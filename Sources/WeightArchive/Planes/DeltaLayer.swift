@@ -231,7 +231,6 @@ extension PackedModel {
             throw ArchiveError.layer(
                 tensor: valid.manifest.tensors[index].name, reason: "\(path): expected a packed tensor, found another")
         }
-        let planes = try layer.decode { try stream($0) }
-        return BaseBytes(try withBytes(of: layer, planes) { _, bytes in Array(bytes) })
+        return BaseBytes(try withBytes(of: layer, planes(of: layer)) { _, bytes in Array(bytes) })
     }
 }

@@ -65,6 +65,11 @@ func layerCodebook(
         return DeltaLayerCodebook(
             codebook: try DeltaCodebook(bytes, format: format, count: layer.count), baseHash: record.base ?? "",
             earlier: record.earlier, base: base)
+    case "bytes":
+        guard let format = FloatFormat(rawValue: dtype.rawValue), parameters.isEmpty else {
+            throw .parameters(expected: "a floating-point type without parameters", found: dtype.rawValue)
+        }
+        return BytesLayerCodebook(format: format)
     case "trellis":
         let sorting = record.sorted.flatMap(TrellisCodebook.Sorting.init)
         let centers = record.centers.flatMap(WeightCenters.Axis.init)
@@ -90,7 +95,8 @@ func layerCodebook(
     case "fixed", "scaled":
         return try FixedPointLayerCodebook(record, parameters, layer, bits: bits)
     default:
-        throw .parameters(expected: "a quantizer uniform, fixed, scaled, trellis, exact or delta", found: record.name)
+        throw .parameters(
+            expected: "a quantizer uniform, fixed, scaled, trellis, exact, delta or bytes", found: record.name)
     }
 }
 
@@ -177,7 +183,8 @@ func restoreBins(
     _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, _ codebook: any Codebook,
     into bytes: UnsafeMutableRawBufferPointer
 ) throws(MapperError) {
-    guard planes.count == 1, planes[0].shape == .layer, planes[0].samples.count == layer.count else {
+    let isInOrder = if case .rows = planes.first?.shape { true } else { planes.first?.shape == .layer }
+    guard planes.count == 1, isInOrder, planes[0].samples.count == layer.count else {
         throw .parameters(expected: "one plane with a bin for each weight", found: "\(planes.count) planes")
     }
     func restore<Scalar: WeightScalar>(_: Scalar.Type) throws(MapperError) {

@@ -5,8 +5,10 @@ import WeightMapper
 struct PlacedPlane: Sendable {
     let bits: Int
     let shape: Plane.Shape
-    /// The streams, which hold this plane and nothing else.
+    /// The streams, which hold this plane and nothing else; of a plane in a film the part of its stream that does.
     let group: StreamGroup
+    /// Number of the first frame in a film; `nil` where the streams are the plane's own.
+    let frame: Int?
 
     /// Where a plane of a layer goes.
     ///
@@ -14,10 +16,11 @@ struct PlacedPlane: Sendable {
     ///   - tensor: the layer's tensor in the selection or the manifest.
     ///   - layer: the layer.
     ///   - block: for video, the sub-block of one frame; `nil` for a good default.
+    ///   - frame: number of the first frame in a film.
     /// - Throws: `MapperError`, or `CodecError` where the codec cannot hold such pictures.
     init(
         bits: Int, _ shape: Plane.Shape, _ codec: any MediaCodec, tensor: Int, name: String, layer: LayerGeometry,
-        block: BlockShape?
+        block: BlockShape?, frame: Int? = nil
     ) throws {
         let geometry = try shape.geometry(of: layer)
         let medium = codec.description.medium
@@ -27,6 +30,7 @@ struct PlacedPlane: Sendable {
         let isOneStream = frames <= codec.description.maximumCount
         self.bits = bits
         self.shape = shape
+        self.frame = frame
         group = StreamGroup(
             codec: codec, format: try FrameFormat(width: size.width, height: size.height, bitDepth: bits),
             layers: [
@@ -43,37 +47,46 @@ struct PlacedPlane: Sendable {
         _ plane: Manifest.Plane, _ specification: String, tensor: Int, name: String, layer: LayerGeometry, capacity: Int
     ) throws {
         let shape: Plane.Shape
-        switch (plane.shape, plane.count) {
-        case ("layer", nil): shape = .layer
-        case ("channels", nil): shape = .channels
-        case ("run", .some(let count)) where 1 <= count && count <= capacity: shape = .run(count)
-        case ("strip", .some(let count)) where 1 <= count && count <= capacity: shape = .strip(count)
+        switch (plane.shape, plane.count, plane.width) {
+        case ("layer", nil, nil): shape = .layer
+        case ("channels", nil, nil): shape = .channels
+        case ("run", .some(let count), nil) where 1 <= count && count <= capacity: shape = .run(count)
+        case ("strip", .some(let count), nil) where 1 <= count && count <= capacity: shape = .strip(count)
+        case ("rows", .some(let count), .some(let width))
+        where 1 <= count && count <= capacity && 1 <= width && width <= count:
+            shape = .rows(count, width: width)
         default:
             throw MapperError.parameters(
-                expected: "a plane as layer, channels, or run or strip of 1 to \(capacity) samples",
+                expected: "a plane as layer, channels, or run, strip or rows of 1 to \(capacity) samples",
                 found: "\(plane.shape), \(plane.count.map(String.init) ?? "none")")
         }
         guard (1...16).contains(plane.bits) else { throw MapperError.bits(plane.bits) }
         let codec = try CodecRegistry.codec(specification)
         try self.init(
             bits: plane.bits, shape, codec, tensor: tensor, name: name, layer: layer,
-            block: codec.description.medium == .video ? try BlockShape(sides: plane.block) : nil)
+            block: codec.description.medium == .video ? try BlockShape(sides: plane.block) : nil, frame: plane.frame)
+        guard frame == nil || codec.description.medium == .video && group.framesOfStreams.count == 1 else {
+            throw MapperError.parameters(expected: "a film that is one video", found: specification)
+        }
     }
 
     /// What the manifest says of it, its streams beginning at number `stream`.
     func record(stream: Int) -> Manifest.Plane {
-        var (name, count, block) = ("layer", nil as Int?, nil as [Int]?)
+        var (name, count, width, block) = ("layer", nil as Int?, nil as Int?, nil as [Int]?)
         switch shape {
         case .layer: break
         case .channels: name = "channels"
         case .run(let length): (name, count) = ("run", length)
         case .strip(let length): (name, count) = ("strip", length)
+        case .rows(let length, let row): (name, count, width) = ("rows", length, row)
         }
         if group.codec.description.medium == .video, case .pictures(let tiling) = group.layers[0].placement {
             block = tiling.block.sides
         }
         return Manifest.Plane(
-            bits: bits, shape: name, count: count, block: block, stream: stream, streams: group.framesOfStreams.count)
+            bits: bits, shape: name, count: count, width: width, block: block, stream: stream,
+            streams: group.framesOfStreams.count,
+            frame: frame)
     }
 
     /// Encodes the plane.
@@ -158,6 +171,8 @@ struct PlanedLayer: Sendable {
     let planes: [PlacedPlane]
     /// Number of the first stream.
     let firstStream: Int
+    /// Index of the film that holds its plane; `nil` where its streams are its own.
+    var film: Int?
 
     /// A good guess at the memory that restoring the layer needs, in bytes: planes, and weights twice.
     var memory: Int { geometry.count * 10 + (planes.map(\.group.memory).max() ?? 0) }

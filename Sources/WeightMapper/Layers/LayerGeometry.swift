@@ -96,7 +96,12 @@ public struct LayerGeometry: Hashable, Sendable {
     /// A run of samples without structure, folded to the fewest rows of at most 8,192, all but the last of the same length.
     static func strip(count: Int) throws(MapperError) -> LayerGeometry {
         let height = ceilDivide(count, 8192)
-        let width = height > 0 ? ceilDivide(count, height) : 0
+        return try rows(count: count, width: height > 0 ? ceilDivide(count, height) : 0)
+    }
+
+    /// A run of samples in rows of a width, the last of which may be shorter.
+    static func rows(count: Int, width: Int) throws(MapperError) -> LayerGeometry {
+        let height = width > 0 ? ceilDivide(count, width) : 0
         return try LayerGeometry(kind: .fc, axes: [Axis(.output, height), Axis(.input, width)], count: count)
     }
 

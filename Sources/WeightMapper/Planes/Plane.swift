@@ -14,6 +14,8 @@ public struct Plane: Sendable {
         case run(Int)
         /// So many in a row, folded to a picture as wide as 8,192 samples, where few rows matter more than a look.
         case strip(Int)
+        /// So many in rows of a width, so that what is a column of the layer remains one.
+        case rows(Int, width: Int)
 
         /// The geometry by which samples become pictures.
         ///
@@ -24,6 +26,7 @@ public struct Plane: Sendable {
             case .channels: layer.channelsFirst
             case .run(let count): try .folded(count: count)
             case .strip(let count): try .strip(count: count)
+            case .rows(let count, let width): try .rows(count: count, width: width)
             }
         }
     }

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -56,7 +57,13 @@ CASES = {
 
 
 # The same for series of two models, the second a little different.
-SERIES = {"v3/delta-series": ["fc|half|double", "--lossless"]}
+SERIES = {
+    "v3/delta-series": ["fc|half|double", "--lossless"],
+    "v3/film-exact": ["fc|half|double", "--lossless", "--as", "video"],
+    "v3/film-uniform": ["conv|gru|spread", "--as", "video", "--bits", "5"],
+    "v3/film-scaled": ["half|fc|double", "--as", "video", "--quantizer", "scaled", "--bits", "9"],
+    "v3/film-blocks": ["conv", "--as", "video", "--block", "2,2,2,2", "--codec", "h264:inter=4", "--bits", "3"],
+}
 
 
 def write_model(path, pattern, step=0):
@@ -179,12 +186,14 @@ def main(wcodec):
             for step, path in enumerate(models):
                 write_model(path, include, 1e-4 * step)
             subprocess.run([wcodec, "pack", *models, *options, "--include", include, "-q", "--force", "-o", packed], check=True)
+            subprocess.run([wcodec, "unpack", packed, "-q", "-o", restored + "s"], check=True)
             with open(packed, "rb") as file:
                 keep(name, file.read())
             hashes = {}
             for path in models:
-                with open(path, "rb") as file:
+                with open(os.path.join(restored + "s", os.path.basename(path)), "rb") as file:
                     hashes[os.path.basename(path)] = xxhash.xxh3_128_hexdigest(file.read())
+            shutil.rmtree(restored + "s")
             expected["restored"][name] = hashes
     for name, (data, part) in refused(os.path.join(HERE, "v1/image-3-mean.wcz")).items():
         keep(f"refused/{name}.wcz", data)
