@@ -46,6 +46,89 @@ struct LossyCodecTests {
         #expect((meter.variance / layer.statistics.variance - 1).magnitude < 1e-4)
     }
 
+    /// Many weights to a bin, and few bins: then their means are worth more than the bytes that they take.
+    private static let manyWeights = Safetensors([.weights("w", [400, 300], seed: 54)])
+
+    @Test(arguments: codecs) func storedMeansAreThoseOfWhatIsDecoded(codec: (medium: Medium, name: String)) async throws
+    {
+        let folder = try TemporaryFolder()
+        let model = try folder.write(Self.manyWeights.bytes, "m.safetensors")
+        func error(_ name: String, _ reconstruction: Reconstruction?) async throws -> Double {
+            let result = try await pack(model, to: folder["\(name).wcz"]) {
+                $0.medium = codec.medium
+                $0.codec = codec.name
+                $0.bits = 4
+                $0.reconstruction = reconstruction
+            }
+            try await unpack(folder["\(name).wcz"], to: folder[name])
+            return result.summary.layers[0].statistics.meanSquaredError
+        }
+        let middle = try await error("middle", .middle)
+        let mean = try await error("mean", .mean)
+        #expect(mean < middle)
+        // Of sound that loses hardly anything they may not be.
+        let chosen = try await error("default", nil)
+        #expect(chosen == mean || chosen == middle && codec.medium == .audio)
+        // Without loss there is nothing to correct.
+        try await pack(model, to: folder["lossless.wcz"]) { $0.bits = 4 }
+        #expect(try PackedModel(folder["lossless.wcz"]).summary.quantizer.contains("middles"))
+    }
+
+    @Test func meansThatCostMoreThanTheyBringAreLeftOut() async throws {
+        let folder = try TemporaryFolder()
+        let model = try folder.write(Safetensors([.weights("w", [40, 30], seed: 54)]).bytes, "m.safetensors")
+        let result = try await pack(model, to: folder["m.wcz"]) {
+            $0.medium = .video
+            $0.codec = "hevc:qp=20"
+        }
+        #expect(result.summary.quantizer.contains("middles"))
+    }
+
+    /// Layers that are chosen a medium each, and films, have means of their own.
+    @Test func layersOfPlanesAreCorrectedEachByItself() async throws {
+        let folder = try TemporaryFolder()
+        let paths = try ["1", "2"].map { try folder.write(Self.manyWeights.bytes, "\($0).safetensors") }
+        func error(_ name: String, _ reconstruction: Reconstruction?, _ models: [String]) async throws -> Double {
+            var options = PackOptions()
+            options.medium = .video
+            options.choosesMedium = models.count == 1
+            options.codec = models.count == 1 ? "h264:qp=20" : "h264:qp=20,inter=1"
+            options.bits = 4
+            options.reconstruction = reconstruction
+            let result = try await Packer(ModelFiles.open(models), options).pack(to: folder["\(name).wcz"])
+            try await unpack(folder["\(name).wcz"], to: folder[name])
+            return result.summary.layers[0].statistics.meanSquaredError
+        }
+        for models in [[paths[0]], paths] {
+            let middle = try await error("middle\(models.count)", .middle, models)
+            let chosen = try await error("default\(models.count)", nil, models)
+            #expect(chosen < middle)
+            #expect(try await error("mean\(models.count)", .mean, models) == chosen)
+        }
+    }
+
+    @Test func aStopDoesNotShow() async throws {
+        let folder = try TemporaryFolder()
+        let layers = (0..<4).map { Safetensors.Tensor.weights("\($0)", [120, 70 + $0], seed: UInt64($0)) }
+        let model = try folder.write(Safetensors(layers).bytes, "m.safetensors")
+        var options = PackOptions()
+        options.medium = .video
+        options.codec = "hevc:qp=20"
+        options.bits = 4
+        let packer = try Packer(ModelFiles.open(model), options)
+        try await packer.pack(to: folder["whole.wcz"])
+        let stopped = folder["stopped.wcz"]
+        let task = Task {
+            try await packer.pack(to: stopped) { progress in
+                if progress.done > 0 { withUnsafeCurrentTask { $0?.cancel() } }
+            }
+        }
+        let error = await expectedError { _ = try await task.value }
+        #expect(error?.contains("goes on from there") == true)
+        try await packer.pack(to: stopped)
+        #expect(try fileBytes(stopped) == fileBytes(folder["whole.wcz"]))
+    }
+
     @Test(arguments: [("vorbis", true), ("flac", false)])
     func anotherBuildOfALossyDecoderIsReportedAndOthersAreRefused(codec: String, isTolerated: Bool) async throws {
         let folder = try TemporaryFolder()

@@ -1,3 +1,4 @@
+import Codecs
 import FoundationEssentials
 import ModelFiles
 import WeightMapper
@@ -10,6 +11,8 @@ struct GroupRecord: Codable, Sendable {
     var originals: String
     var streams: [Stream]
     var layers: [Layer]
+    /// The layers with means of what a lossy codec decoded, where these may pay.
+    var corrected: [Layer]?
 
     struct Stream: Codable, Sendable {
         /// Size in bytes.
@@ -94,21 +97,25 @@ struct GroupRecord: Codable, Sendable {
 
     /// Whether the record can be that of a unit: it was read from a file that may hold anything.
     func describes(_ unit: PackUnit, _ tensors: [SelectedTensor], _ options: PackOptions) -> Bool {
-        guard layers.count == unit.tensors.count,
-            layers.allSatisfy({ layer in
+        guard layers.count == unit.tensors.count, (corrected ?? layers).count == layers.count,
+            (layers + (corrected ?? [])).allSatisfy({ layer in
                 layer.statistics != nil && layer.crc <= UInt32.max && layer.hash.utf8.count == 32
                     && layer.hash.utf8.allSatisfy { Character(UnicodeScalar($0)).isHexDigit }
             })
         else { return false }
         switch unit {
         case .group(let group):
-            return streams.count == group.framesOfStreams.count
-                && zip(group.layers, layers).allSatisfy { placed, layer in
+            func fit(_ layers: [Layer], _ reconstruction: Reconstruction) -> Bool {
+                zip(group.layers, layers).allSatisfy { placed, layer in
                     let codebook = try? UniformCodebook(
                         bits: placed.bits, encoding: layer.ranges, Array(layer.parameters).span, scope: options.range,
-                        reconstruction: options.reconstruction, geometry: placed.geometry)
+                        reconstruction: reconstruction, geometry: placed.geometry)
                     return codebook != nil
                 }
+            }
+            let mayBeCorrected = options.reconstruction == nil && !group.codec.description.isLossless
+            return streams.count == group.framesOfStreams.count && (corrected != nil) == mayBeCorrected
+                && fit(layers, options.reconstruction ?? .middle) && fit(corrected ?? [], .mean)
         case .layer, .film:
             var streamCount = 0
             for (job, layer) in zip(unit.jobs, layers) {

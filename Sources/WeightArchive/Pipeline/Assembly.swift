@@ -12,6 +12,7 @@ extension Packer {
         var restoredCRC: [Int: UInt] = [:]
         var taken: Set<String> = []
         var streamEntries: [(String, ArchiveWriter.Spooled)] = []
+        let reconstruction = options.reconstruction ?? (correctionPays(finished) ? .mean : .middle)
         for (unit, entry) in zip(finished.units, finished.entries) {
             guard let entry else { continue }
             let first = streams.count
@@ -45,9 +46,11 @@ extension Packer {
             let total = entry.streams.reduce(0) { $0 + $1.length }
             switch unit {
             case .group(let group):
-                let shares = shares(of: total, entry.record.layers, group.layers.map(\.geometry.count))
+                let layers =
+                    reconstruction == .mean ? entry.record.corrected ?? entry.record.layers : entry.record.layers
+                let shares = shares(of: total, layers, group.layers.map(\.geometry.count))
                 var frame = 0
-                for (index, (layer, coded)) in zip(group.layers, entry.record.layers).enumerated() {
+                for (index, (layer, coded)) in zip(group.layers, layers).enumerated() {
                     var block: [Int]?
                     if options.medium == .video, case .pictures(let tiling) = layer.placement {
                         block = tiling.block.sides
@@ -112,7 +115,7 @@ extension Packer {
                 directory: model.format == .directory ? true : nil),
             quantizer: hasPlanes
                 ? nil
-                : .init(name: "uniform", range: options.range.rawValue, reconstruct: options.reconstruction.rawValue),
+                : .init(name: "uniform", range: options.range.rawValue, reconstruct: reconstruction.rawValue),
             medium: medium(of: streams), parameters: image?.blob, exact: exactHash?.hash, streams: streams,
             tensors: tensors.enumerated().map { index, tensor in
                 Manifest.Tensor(
@@ -132,12 +135,36 @@ extension Packer {
     }
 }
 
+/// Bits that a layer with stored means saves: those by which its streams could be smaller at the error of that without, less those
+/// of the means.
+func bitsSaved(by corrected: GroupRecord.Layer, instead layer: GroupRecord.Layer, weights: Int) -> Double {
+    guard let error = corrected.statistics?.meanSquaredError, let before = layer.statistics?.meanSquaredError,
+        error > 0, before > 0
+    else { return 0 }
+    let bytes = corrected.parameters.count - layer.parameters.count
+    return Double(weights) * log2(before / error) / 2 - Double(8 * bytes)
+}
+
 /// What of a number of bytes belongs to each of the layers that share them.
 private func shares(of total: Int, _ layers: [GroupRecord.Layer], _ counts: [Int]) -> [Int] {
     share(total, by: zip(layers, counts).map { (($0.statistics?.entropy ?? 0) + 0.01) * Double($1) })
 }
 
 extension Packer {
+    /// Whether stored means of what lossy codecs decoded lower the error by more than their bytes would elsewhere.
+    private func correctionPays(_ finished: FinishedUnits) -> Bool {
+        var bits = 0.0
+        for (unit, entry) in zip(finished.units, finished.entries) {
+            guard case .group(let group) = unit, let record = entry?.record, let corrected = record.corrected else {
+                return false
+            }
+            for (placed, layers) in zip(group.layers, zip(record.layers, corrected)) {
+                bits += bitsSaved(by: layers.1, instead: layers.0, weights: placed.geometry.count)
+            }
+        }
+        return bits > 0
+    }
+
     /// The medium that most samples are in.
     private func medium(of streams: [Manifest.Stream]) -> String {
         var samples: [String: Int] = [:]

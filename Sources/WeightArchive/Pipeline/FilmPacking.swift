@@ -209,12 +209,9 @@ extension Packer {
             defer { model.files[tensor.extent.file].file.release(tensor.extent.range) }
             let plane = Plane(
                 bits: job.bits, shape: job.shape, samples: wrap(bins.withUnsafeBufferPointer { Array($0) }))
-            let figures = try measure(tensor, layer, [plane], codebooks[index])
             let coded = GroupRecord.CodedPlane(
                 codec: job.codec.specification, plane: places[index].record(stream: 0))
-            layers.append(
-                GroupRecord.Layer(
-                    codebooks[index], [coded], hash: figures.hash, crc: figures.crc, statistics: figures.statistics))
+            layers.append(try record(tensor, layer, [plane], [coded], codebooks[index], isLossless: isLossless))
         }
         return (layers, streams)
     }

@@ -131,7 +131,7 @@ extension Packer {
                 .layer(
                     LayerJob(
                         tensor: layer.tensor, name: layer.name, geometry: layer.geometry,
-                        quantizer: .uniform(bits: layer.bits, options.range, options.reconstruction),
+                        quantizer: .uniform(bits: layer.bits, options.range, options.reconstruction ?? .middle),
                         codecs: [group.codec],
                         block: options.block))
             }

@@ -54,7 +54,6 @@ extension Packer {
             }
         }
         let streams = Array(best.streams.joined())
-        let figures = try measure(tensor, job, decoded, quantized.codebook)
         var next = 0
         let planes = best.planes.map { plane in
             defer { next += plane.group.framesOfStreams.count }
@@ -65,10 +64,34 @@ extension Packer {
             identity: try identity(of: unit), originals: originals,
             streams: streams.map { .init(length: $0.count, hash: $0.withUnsafeBytes { Hasher128.hash($0) }) },
             layers: [
-                GroupRecord.Layer(
-                    quantized.codebook, planes, hash: figures.hash, crc: figures.crc, statistics: figures.statistics)
+                try self.record(
+                    tensor, job, decoded, planes, quantized.codebook,
+                    isLossless: best.planes.allSatisfy { $0.group.codec.description.isLossless })
             ])
         return (record, streams)
+    }
+
+    /// What the manifest will say of a layer whose planes were decoded: with means of what a lossy codec made of them, if these were
+    /// asked for, or pay.
+    func record(
+        _ tensor: TensorRecord, _ job: LayerJob, _ planes: [Plane], _ coded: [GroupRecord.CodedPlane],
+        _ codebook: any LayerCodebook, isLossless: Bool
+    ) throws -> GroupRecord.Layer {
+        func record(_ codebook: any LayerCodebook) throws -> GroupRecord.Layer {
+            let figures = try measure(tensor, job, planes, codebook)
+            return GroupRecord.Layer(
+                codebook, coded, hash: figures.hash, crc: figures.crc, statistics: figures.statistics)
+        }
+        guard !isLossless, options.reconstruction != .middle, let uniform = codebook as? UniformLayerCodebook else {
+            return try record(codebook)
+        }
+        let corrected = try record(
+            tensor.dtype == .f64
+                ? uniform.corrected(for: TensorWeights<Double>(model, tensor), decodedAs: planes[0])
+                : uniform.corrected(for: TensorWeights<Float>(model, tensor), decodedAs: planes[0]))
+        guard options.reconstruction == nil else { return corrected }
+        let plain = try record(codebook)
+        return bitsSaved(by: corrected, instead: plain, weights: tensor.count) > 0 ? corrected : plain
     }
 
     /// The smallest of what some codecs make of a layer; `nil` when none holds its samples.

@@ -75,8 +75,9 @@ public struct PackOptions: Sendable {
     public var exclude: [String] = []
     /// Over what [Wmin, Wmax] is taken.
     public var range: RangeScope = .channel
-    /// Where weights are put back.
-    public var reconstruction: Reconstruction = .middle
+    /// Where weights are put back; `nil` for the middles of intervals, but with a lossy codec for means of what it decodes, where the
+    /// lower error is worth more than their bytes.
+    public var reconstruction: Reconstruction?
     /// What to do with NaN and infinities.
     public var nonFinite: NonFinitePolicy = .error
     /// (Bin, Bout) or (Bfin, Bfout, Bx, By) of the video frames, cut down to each layer; `nil` for a good default.

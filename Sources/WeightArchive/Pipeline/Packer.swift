@@ -216,7 +216,7 @@ extension Packer {
         let (streams, frameHashes) = try encode(group, as: Bin.self) { index, bins in
             let layer = group.layers[index]
             let quantizer = try UniformQuantizer(
-                bits: layer.bits, scope: options.range, reconstruction: options.reconstruction)
+                bits: layer.bits, scope: options.range, reconstruction: options.reconstruction ?? .middle)
             let tensor = tensors[layer.tensor].record
             do throws(MapperError) {
                 codebooks.append(
@@ -228,6 +228,7 @@ extension Packer {
             }
         }
         var results: [GroupRecord.Layer] = []
+        var corrected: [GroupRecord.Layer] = []
         let isLossless = group.codec.description.isLossless
         try decode(group, as: Bin.self) {
             streams[$0]
@@ -239,15 +240,21 @@ extension Packer {
         } takeLayer: { index, bins in
             let layer = group.layers[index]
             let tensor = tensors[layer.tensor].record
-            results.append(
-                layer.isDouble
-                    ? measure(TensorWeights<Double>(model, tensor), bins, codebooks[index], bits: layer.bits)
-                    : measure(TensorWeights<Float>(model, tensor), bins, codebooks[index], bits: layer.bits))
+            func add<Scalar: WeightScalar>(_ weights: TensorWeights<Scalar>) {
+                results.append(measure(weights, bins, codebooks[index], bits: layer.bits))
+                guard !isLossless, options.reconstruction != .middle,
+                    let codebook = (codebooks[index] as? UniformCodebook)?.corrected(for: weights, decodedAs: bins)
+                else { return }
+                corrected.append(measure(weights, bins, codebook, bits: layer.bits))
+            }
+            layer.isDouble
+                ? add(TensorWeights<Double>(model, tensor)) : add(TensorWeights<Float>(model, tensor))
         }
         let record = GroupRecord(
             identity: try identity(of: .group(group)), originals: originals,
             streams: streams.map { .init(length: $0.count, hash: $0.withUnsafeBytes { Hasher128.hash($0) }) },
-            layers: results)
+            layers: options.reconstruction == .mean && !isLossless ? corrected : results,
+            corrected: options.reconstruction == nil && !isLossless ? corrected : nil)
         return (record, streams)
     }
 

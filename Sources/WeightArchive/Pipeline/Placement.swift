@@ -127,7 +127,7 @@ func units(
                             kind: choice.kind, bits: tensor.bits, scope: choice.scope ?? .layer,
                             measure: choice.strategy.initialMeasure, given: precisions[index]))
                 } else {
-                    .uniform(bits: tensor.bits, options.range, options.reconstruction)
+                    .uniform(bits: tensor.bits, options.range, options.reconstruction ?? .middle)
                 }
             jobs.append(
                 LayerJob(

@@ -124,7 +124,9 @@ extension Packer {
                         layer(placed.tensor, placed.geometry, nil)
                     }
                 })
-            identity.settings = [group.codec.specification, options.range.rawValue, options.reconstruction.rawValue]
+            identity.settings = [
+                group.codec.specification, options.range.rawValue, options.reconstruction?.rawValue ?? "as pays",
+            ]
             identity.frames = [group.format.width, group.format.height, group.format.bitDepth] + group.framesOfStreams
         case .layer, .film:
             let jobs = unit.jobs
@@ -132,6 +134,7 @@ extension Packer {
                 program: program, libraries: libraries(jobs[0].codecs), hasChecksums: !model.checksums.isEmpty,
                 layers: jobs.map { layer($0.tensor, $0.geometry, $0.block) })
             identity.settings = jobs.map { "\($0.quantizer)" } + jobs[0].codecs.map(\.specification)
+            identity.settings.append(options.reconstruction?.rawValue ?? "as pays")
             if case .film(let film) = unit {
                 identity.settings.append(film.codec.specification)
                 identity.frames = film.block.sides + [film.framesPerLayer]

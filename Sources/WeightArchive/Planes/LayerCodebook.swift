@@ -171,6 +171,16 @@ struct UniformLayerCodebook: LayerCodebook {
 
     var serialized: [UInt8] { codebook.serialized }
 
+    /// The codebook with means of the weights that a lossy codec gave each bin.
+    func corrected(for weights: some WeightSource, decodedAs plane: Plane) -> UniformLayerCodebook {
+        let corrected =
+            switch plane.samples {
+            case .narrow(let bins): codebook.corrected(for: weights, decodedAs: bins.span)
+            case .wide(let bins): codebook.corrected(for: weights, decodedAs: bins.span)
+            }
+        return UniformLayerCodebook(scope: scope, reconstruction: .mean, codebook: corrected)
+    }
+
     func restore(
         _ planes: [Plane], _ layer: LayerGeometry, _ dtype: DType, into bytes: UnsafeMutableRawBufferPointer
     ) throws(MapperError) {

@@ -38,6 +38,6 @@ public enum RangeScope: String, Sendable, Codable, CaseIterable {
 public enum Reconstruction: String, Sendable, Codable, CaseIterable {
     /// At the interval's middle.
     case middle
-    /// At the mean of the weights that fell in the bin, stored in 256ths of the interval.
+    /// At the mean of the weights that fell in the bin, or that a lossy codec put in it, stored in 256ths of the interval.
     case mean
 }

@@ -35,11 +35,33 @@ public struct UniformQuantizer: Quantizer {
                 bins.withUnsafeMutableBufferPointer { bins in
                     let bins = UnsafeMutableBufferPointer(rebasing: bins[start..<start + values.count])
                     ranges.number(values, at: start, bits: bits, into: bins)
-                    means?.add(values, bins, at: start, ranges)
+                    means?.add(values, UnsafeBufferPointer(bins), at: start, ranges)
                 }
             }
         }
         return UniformCodebook(bits: bits, ranges: ranges, meanFractions: means?.fractions)
+    }
+}
+
+extension UniformCodebook {
+    /// The codebook with means of the weights that a lossy codec gave each bin, whichever they had been in.
+    ///
+    /// - Parameters:
+    ///   - weights: those that were quantized.
+    ///   - bins: what the codec made of their bins.
+    public func corrected<Source: WeightSource, Bin: BinScalar>(
+        for weights: Source, decodedAs bins: Span<Bin>
+    ) -> UniformCodebook {
+        var means = BinMeans(bits: bits)
+        bins.withUnsafeBufferPointer { bins in
+            weights.forEachChunk { (start, chunk) in
+                chunk.withUnsafeBufferPointer { values in
+                    means.add(
+                        values, UnsafeBufferPointer(rebasing: bins[start..<start + values.count]), at: start, ranges)
+                }
+            }
+        }
+        return UniformCodebook(bits: bits, ranges: ranges, meanFractions: means.fractions)
     }
 }
 
@@ -67,7 +89,7 @@ private struct BinMeans {
     @specialized(where Scalar == Double, Bin == UInt8)
     @specialized(where Scalar == Double, Bin == UInt16)
     mutating func add<Scalar: WeightScalar, Bin: BinScalar>(
-        _ weights: UnsafeBufferPointer<Scalar>, _ bins: UnsafeMutableBufferPointer<Bin>, at start: Int,
+        _ weights: UnsafeBufferPointer<Scalar>, _ bins: UnsafeBufferPointer<Bin>, at start: Int,
         _ ranges: ChannelRanges
     ) {
         let channels = ranges.channels

@@ -40,8 +40,11 @@ struct MappingOptions: ParsableArguments {
             valueName: "layer|channel|group:k|model"))
     var range = RangeChoice.scope(.channel)
 
-    @Option(help: "Where in its interval a bin's weights are put back: its middle, or the stored mean.")
-    var reconstruct: Reconstruction = .middle
+    @Option(
+        help:
+            "Where in its interval a bin's weights are put back: its middle, or the stored mean. (default: middle; of a lossy codec the mean of what it decodes, where that pays)"
+    )
+    var reconstruct: Reconstruction?
 
     @Option(
         help: ArgumentHelp(
