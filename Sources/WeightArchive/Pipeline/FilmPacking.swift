@@ -15,8 +15,8 @@ struct FilmJob: Sendable {
     /// Frames of each plane.
     let framesPerLayer: Int
 
-    /// Frames of a layer at most, all of which a codec must look back over.
-    private static let maximumFrames = 8
+    /// Frames of a layer at most, all of which a codec must look back over, and keeps several times.
+    private static let maximumFrames = 4
     /// Samples of a film, whose stream is in memory: more models make another one.
     private static let maximumSize = 1 << 26
 
@@ -92,7 +92,7 @@ struct FilmJob: Sendable {
 
 extension BlockShape {
     /// The block that fills a frame of a film: all of most layers, so that the latest frame is that of the model before.
-    fileprivate init(filmOf geometry: LayerGeometry) { self.init(frameFor: geometry, target: 1 << 24, side: 8192) }
+    fileprivate init(filmOf geometry: LayerGeometry) { self.init(frameFor: geometry, target: 1 << 23, side: 8192) }
 }
 
 /// Puts layers that are the same in several models of a series in films, and leaves others as they are.
@@ -136,27 +136,50 @@ func withFilms(
 extension Packer {
     /// Packs a film, or its layers alone where they are smaller so and no codec was asked for.
     func packFilm(_ job: FilmJob) throws -> PackedUnit {
-        func size(_ streams: [[UInt8]]) -> Int { streams.reduce(0) { $0 + $1.count + CodedLayer.bytesBesideStream } }
         // First, so that weights that change while they are packed are noticed.
         let unit = PackUnit.film(job)
         let originals = hashOfOriginals(unit)
-        let film = try film(job)
-        var best = film
+        let film = try mayBeSmaller(job) ? film(job) : nil
+        var best = film ?? ([], [])
         if options.codec == nil {
             var alone: (layers: [GroupRecord.Layer], streams: [[UInt8]]) = ([], [])
             for layer in job.layers {
                 let (record, streams) = try packLayer(layer)
                 alone.layers += record.layers.map { $0.moved(by: alone.streams.count) }
                 alone.streams += streams
-                guard size(alone.streams) < size(film.streams) else { break }
+                guard film == nil || size(alone.streams) < size(best.streams) else { break }
             }
-            if size(alone.streams) < size(film.streams) { best = alone }
+            if film == nil || size(alone.streams) < size(best.streams) { best = alone }
         }
         let record = GroupRecord(
             identity: try identity(of: unit), originals: originals,
             streams: best.streams.map { .init(length: $0.count, hash: $0.withUnsafeBytes { Hasher128.hash($0) }) },
             layers: best.layers)
         return (record, best.streams)
+    }
+
+    /// Bytes of streams, with what tells of them.
+    private func size(_ streams: [[UInt8]]) -> Int {
+        streams.reduce(0) { $0 + $1.count + CodedLayer.bytesBesideStream }
+    }
+
+    /// Whether a film is worth its time: without loss most bits of a trained layer's weights are noise, which no codec predicts, and of a
+    /// large layer that shows in slices of the first models.
+    private func mayBeSmaller(_ job: FilmJob) throws -> Bool {
+        guard options.codec == nil, job.layers[0].quantizer.isExact else { return true }
+        let layers = Array(job.layers.prefix(3))
+        let slices = LayerSlices(layers, of: tensors)
+        guard slices.tensors.count > layers.count else { return true }
+        let packer = Packer(model, options, tensors: slices.tensors)
+        var sizes = (film: 0, alone: 0)
+        for number in 0..<slices.parts(of: layers[0]).count {
+            let parts = layers.compactMap { slices.job(for: number, of: $0) }
+            for film in try FilmJob.films(parts, tensors[layers[0].tensor].record.dtype, codec: nil) {
+                sizes.film += size(try packer.film(film).streams)
+            }
+            for part in parts { sizes.alone += size(try packer.packLayer(part).streams) }
+        }
+        return sizes.film < sizes.alone + sizes.alone / 16
     }
 
     /// The film, decoded again, compared where the codec is lossless, and measured.

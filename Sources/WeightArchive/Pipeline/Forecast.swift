@@ -25,37 +25,12 @@ extension Packer {
             bases: baseTensors(of: model, tensors, options))
         let items = units.flatMap(items)
         let jobs = items.flatMap(\.jobs)
-        var parts: [SelectedTensor] = []
-        var slices: [Int: Slices] = [:]
-        var firstParts: [Int: Int] = [:]
-        for job in jobs {
-            let found = Slices(tensors[job.tensor], of: job.geometry)
-            slices[job.tensor] = found
-            firstParts[job.tensor] = parts.count
-            parts += found.parts
-        }
-        /// Part `number` of a layer.
-        func part(_ number: Int, of job: LayerJob) -> LayerJob? {
-            guard let first = firstParts[job.tensor], let geometry = parts[first + number].geometry else { return nil }
-            var partJob = job.with(tensor: first + number, geometry)
-            switch job.quantizer {
-            case .exact(against: .given(var base)):
-                let part = parts[first + number].record.extent
-                base.extent.offset += part.offset - tensors[job.tensor].record.extent.offset
-                base.extent.length = part.length
-                partJob.quantizer = .exact(against: .given(base))
-            case .exact(against: .earlier(let tensor)):
-                // Of the same shape, so in as many parts.
-                partJob.quantizer = .exact(against: firstParts[tensor].map { .earlier($0 + number) })
-            default: break
-            }
-            return partJob
-        }
+        let slices = LayerSlices(jobs, of: tensors)
         var partUnits: [PackUnit] = []
         var itemOfPart: [Int] = []
         for (index, item) in items.enumerated() {
-            for number in 0..<(slices[item.jobs[0].tensor]?.parts.count ?? 0) {
-                let layers = item.jobs.compactMap { part(number, of: $0) }
+            for number in 0..<slices.parts(of: item.jobs[0]).count {
+                let layers = item.jobs.compactMap { slices.job(for: number, of: $0) }
                 let found: [PackUnit] =
                     if case .film = item {
                         try FilmJob.films(layers, tensors[item.tensors[0]].record.dtype, codec: options.codec).map {
@@ -68,7 +43,7 @@ extension Packer {
                 itemOfPart += found.map { _ in index }
             }
         }
-        let packer = Packer(model, options, tensors: parts)
+        let packer = Packer(model, options, tensors: slices.tensors)
         let work = partUnits
         var sizes = [PartSize](repeating: PartSize(), count: items.count)
         try await runJobs(
@@ -93,11 +68,11 @@ extension Packer {
         var streams = 0
         var (signal, error) = (0.0, 0.0)
         for (item, total) in zip(items, sizes) {
-            let slices = item.jobs.compactMap { slices[$0.tensor] }
-            let many = max(slices[0].parts.count, 1)
-            let scale = Double(item.weightCount) / Double(max(slices.reduce(0) { $0 + $1.count }, 1))
+            let parts = item.jobs.flatMap(slices.parts)
+            let many = max(slices.parts(of: item.jobs[0]).count, 1)
+            let scale = Double(item.weightCount) / Double(max(parts.reduce(0) { $0 + $1.record.count }, 1))
             // Parameters are mostly those of channels, which slices may share.
-            let channels = slices.flatMap(\.parts).reduce(0) { $0 + ($1.geometry?.channels.count ?? 0) }
+            let channels = parts.reduce(0) { $0 + ($1.geometry?.channels.count ?? 0) }
             let channelsOfAll = item.jobs.reduce(0) { $0 + $1.geometry.channels.count }
             let parameterScale = Double(channelsOfAll) / Double(max(channels, 1))
             layerBytes +=
@@ -212,46 +187,5 @@ extension MediaCodec {
         case .video: 700
         case .audio: 90
         }
-    }
-}
-
-/// Parts of a tensor that stand for all of it: the whole of a small one, else three slices of its first axis in memory.
-private struct Slices {
-    let parts: [SelectedTensor]
-    /// Weights in all parts.
-    let count: Int
-
-    private static let whole = 1 << 20
-    /// Where slices would cut through channels, whose ranges would be narrower.
-    private static let wholeAcross = 1 << 23
-    private static let slice = 1 << 18
-
-    init(_ tensor: SelectedTensor, of geometry: LayerGeometry) {
-        let record = tensor.record
-        guard let first = geometry.axes.first, first.count >= 4,
-            record.count > (first.role.isChannel ? Self.whole : Self.wholeAcross),
-            geometry.axes.reduce(1, { $0 * $1.count }) == record.count
-        else {
-            (parts, count) = ([tensor], record.count)
-            return
-        }
-        let rest = record.count / first.count
-        let rows = max(Self.slice / rest, 1)
-        let bytes = rest * (record.dtype.bitWidth ?? 0) / 8
-        parts = [first.count / 6, first.count / 2, first.count * 5 / 6].compactMap { middle in
-            let start = max(min(middle - rows / 2, first.count - rows), 0)
-            let axes = [LayerGeometry.Axis(first.role, rows)] + geometry.axes.dropFirst()
-            guard let geometry = try? LayerGeometry(kind: geometry.kind, axes: axes, count: rows * rest) else {
-                return nil
-            }
-            var part = tensor
-            part.geometry = geometry
-            part.record.shape = [rows, rest]
-            part.record.memoryOrder = nil
-            part.record.extent = Extent(
-                file: record.extent.file, offset: record.extent.offset + start * bytes, length: rows * bytes)
-            return part
-        }
-        count = parts.reduce(0) { $0 + $1.record.count }
     }
 }

@@ -11,7 +11,7 @@ struct Film: Sendable {
     let stream: Int
 
     /// Frames that are taken by planes.
-    var frameCount: Int { group.layers.reduce(0) { $0 + $1.placement.frameCount } }
+    var frameCount: Int { group.framesOfStreams[0] }
 
     /// Quantizers that give a layer one plane, in which weights that do not move leave samples that do not.
     static let quantizers: Set<String> = ["uniform", "fixed", "scaled", "bytes"]
