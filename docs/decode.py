@@ -574,6 +574,7 @@ def store(weights, dtype):
 def plane_axes(plane, axes):
     """The axes by which a plane's samples are placed (6.5)."""
     shape, count = plane["shape"], plane.get("count")
+    check(("width" in plane) == (shape == "rows"), f"a plane of shape {shape}, with or without a width")
     if shape == "channels":
         first, last = channel_axes(axes)
         return axes[first:last] + axes[:first] + axes[last:]

@@ -164,12 +164,12 @@ struct FilmTests {
     @Test func blocksThatWereAskedForFillTheFrames() async throws {
         let run = try Run(Safetensors([.weights("a.weight", [60, 50], seed: 1)]))
         try await run.pack {
-            $0.block = BlockShape(bfin: 25, bfout: 20)
+            $0.block = BlockShape(bfin: 25, bfout: 30)
             $0.bits = 4
         }
         let film = try #require(try PackedModel(run.folder["run.wcz"]).valid.films.first)
-        #expect(film.group.format.width == 25 && film.group.format.height == 20)
-        #expect(film.group.codec.specification == "h264:inter=6" && film.group.framesOfStreams == [24])
+        #expect(film.group.format.width == 25 && film.group.format.height == 30)
+        #expect(film.group.codec.specification == "h264:inter=4" && film.group.framesOfStreams == [16])
         let alone = try await run.alone { $0.bits = 4 }
         #expect(try await run.restored() == alone.restored)
     }

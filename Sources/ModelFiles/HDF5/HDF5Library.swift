@@ -96,6 +96,9 @@ final class HDF5Library: @unchecked Sendable {
     }
 
     private init?(_ name: String) {
+        // Files are read as they are, or are our own. Their locks fail on some network drives, and live on in programs that were
+        // started meanwhile, which inherit the library's descriptors.
+        setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0)
         guard let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) else { return nil }
         func function<Function>(_ names: String..., as type: Function.Type) -> Function? {
             for name in names { if let symbol = dlsym(handle, name) { return unsafeBitCast(symbol, to: type) } }
