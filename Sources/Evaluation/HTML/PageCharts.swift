@@ -138,7 +138,14 @@ extension ReportPage {
         }
         let above = dots.compactMap(\.layer.aboveRateDistortion).sorted()
         let median =
-            above.isEmpty ? "" : " Half of the layers lie within \(fixed(above[above.count / 2], 2)) bits of the bound."
+            switch above.isEmpty ? nil : above[above.count / 2] {
+            case nil: ""
+            case .some(let excess) where excess >= 0:
+                " Half of the layers lie within \(fixed(excess, 2)) bits of the bound."
+            case .some(let excess):
+                " Half of the layers take \(fixed(-excess, 2)) bits less than that, or still fewer: their weights are spread otherwise, or "
+                    + "foreseen from others."
+            }
         let legend =
             isComparison
             ? "<ul class=\"legend\">"
@@ -147,7 +154,7 @@ extension ReportPage {
         return """
             <div class="plot"><span class="axis">SNR, dB</span><svg role="img" aria-label="Layers by bits per weight and \
             signal-to-noise ratio.\(median)">\(html)</svg><span class="axis x">bits per weight</span></div>\(legend)
-            <p class="note">The line is Shannon's bound for Gaussian weights: no code has fewer bits at that error, \
+            <p class="note">The line is Shannon's bound for independent Gaussian weights: no code of these has fewer bits at that error, \
             6.02 dB a bit.\(median)</p>
             """
     }

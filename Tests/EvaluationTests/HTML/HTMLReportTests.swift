@@ -74,6 +74,19 @@ struct HTMLReportTests {
         }
     }
 
+    /// The bound is that of independent weights; those that are predicted from another checkpoint take fewer bits.
+    @Test func layersBelowTheBoundAreToldOf() async throws {
+        let alone = try await page(try await pack("m", Self.network))
+        #expect(alone.contains("Half of the layers lie within "))
+        let again = try folder.write(Safetensors(Self.network).bytes, "again.safetensors")
+        var options = PackOptions()
+        options.choosesMedium = true
+        let paths = [folder["m.safetensors"], again]
+        _ = try await Packer(try ModelFiles.open(paths), options).pack(to: folder["run.wcz"])
+        let run = try await page(try PackedModel(folder["run.wcz"]))
+        #expect(run.contains("foreseen from others") && !run.contains("within -"))
+    }
+
     @Test func aModelWithoutLayersHasAPage() async throws {
         let html = try await page(try await pack("m", [.weights("bias", [48])]))
         #expect(html.contains("1 tensor") && html.contains("0 layers"))
