@@ -1,5 +1,6 @@
 import Codecs
 import FoundationEssentials
+import Glibc
 import ModelFiles
 import WeightMapper
 
@@ -62,6 +63,15 @@ struct GroupRecord: Codable, Sendable {
         private static func figures(_ statistics: LayerStatistics) -> [UInt64] {
             [statistics.entropy, statistics.variance, statistics.meanSquaredError, statistics.maximumError]
                 .map(\.bitPattern)
+        }
+
+        /// Bits that a layer with stored means saves: those by which its streams could be smaller at the error of that without, less
+        /// those of the means.
+        func bitsSaved(insteadOf plain: Layer, weights: Int) -> Double {
+            guard let error = statistics?.meanSquaredError, let before = plain.statistics?.meanSquaredError,
+                error > 0, before > 0
+            else { return 0 }
+            return Double(weights) * log2(before / error) / 2 - Double(8 * (parameters.count - plain.parameters.count))
         }
 
         /// The same layer, its streams numbered so much higher.

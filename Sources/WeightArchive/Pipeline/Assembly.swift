@@ -135,16 +135,6 @@ extension Packer {
     }
 }
 
-/// Bits that a layer with stored means saves: those by which its streams could be smaller at the error of that without, less those
-/// of the means.
-func bitsSaved(by corrected: GroupRecord.Layer, instead layer: GroupRecord.Layer, weights: Int) -> Double {
-    guard let error = corrected.statistics?.meanSquaredError, let before = layer.statistics?.meanSquaredError,
-        error > 0, before > 0
-    else { return 0 }
-    let bytes = corrected.parameters.count - layer.parameters.count
-    return Double(weights) * log2(before / error) / 2 - Double(8 * bytes)
-}
-
 /// What of a number of bytes belongs to each of the layers that share them.
 private func shares(of total: Int, _ layers: [GroupRecord.Layer], _ counts: [Int]) -> [Int] {
     share(total, by: zip(layers, counts).map { (($0.statistics?.entropy ?? 0) + 0.01) * Double($1) })
@@ -159,7 +149,7 @@ extension Packer {
                 return false
             }
             for (placed, layers) in zip(group.layers, zip(record.layers, corrected)) {
-                bits += bitsSaved(by: layers.1, instead: layers.0, weights: placed.geometry.count)
+                bits += layers.1.bitsSaved(insteadOf: layers.0, weights: placed.geometry.count)
             }
         }
         return bits > 0

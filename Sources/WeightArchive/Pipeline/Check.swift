@@ -89,11 +89,9 @@ extension Unpacker {
     private func check(film: Film) throws -> [String] {
         var changed: [String] = []
         try packed.forEachLayer(of: film) { layer, planes in
-            let isChanged = try packed.restore(layer, planes) { index in
-                try packed.restoredBytes(of: index)
-            } _: { _, _ in
+            if try packed.restore(layer, planes, earlier: packed.restoredBytes, { _, _ in }) {
+                changed.append(layer.name)
             }
-            if isChanged { changed.append(layer.name) }
         }
         return changed
     }

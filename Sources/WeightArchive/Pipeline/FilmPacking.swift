@@ -23,9 +23,6 @@ struct FilmJob: Sendable {
     /// Samples of each plane.
     private var sampleCount: Int { if case .rows(let count, _) = shape { count } else { layers[0].geometry.count } }
 
-    /// Weights of all models' layers.
-    var weightCount: Int { layers.reduce(0) { $0 + $1.geometry.count } }
-
     /// A layer, and streams: of the film, and those of its layers as they would be alone.
     var memory: Int { layers[0].memory + 4 * layers.count * sampleCount }
 
@@ -134,39 +131,31 @@ func withFilms(
 }
 
 extension Packer {
-    /// Packs a film, or its layers alone where they are smaller so and no codec was asked for.
-    func packFilm(_ job: FilmJob) throws -> PackedUnit {
-        // First, so that weights that change while they are packed are noticed.
-        let unit = PackUnit.film(job)
-        let originals = hashOfOriginals(unit)
+    /// Codes a film, or its layers alone where they are smaller so and no codec was asked for.
+    func codeFilm(_ job: FilmJob) throws -> CodedUnit {
+        guard options.codec == nil else { return try film(job) }
         let film = try mayBeSmaller(job) ? film(job) : nil
-        var best = film ?? ([], [])
-        if options.codec == nil {
-            var alone: (layers: [GroupRecord.Layer], streams: [[UInt8]]) = ([], [])
-            for layer in job.layers {
-                let (record, streams) = try packLayer(layer)
-                alone.layers += record.layers.map { $0.moved(by: alone.streams.count) }
-                alone.streams += streams
-                guard film == nil || size(alone.streams) < size(best.streams) else { break }
-            }
-            if film == nil || size(alone.streams) < size(best.streams) { best = alone }
-        }
-        let record = GroupRecord(
-            identity: try identity(of: unit), originals: originals,
-            streams: best.streams.map { .init(length: $0.count, hash: $0.withUnsafeBytes { Hasher128.hash($0) }) },
-            layers: best.layers)
-        return (record, best.streams)
+        let alone = try alone(job, below: film?.size ?? .max)
+        guard let film, film.size <= alone.size else { return alone }
+        return film
     }
 
-    /// Bytes of streams, with what tells of them.
-    private func size(_ streams: [[UInt8]]) -> Int {
-        streams.reduce(0) { $0 + $1.count + CodedLayer.bytesBesideStream }
+    /// The layers of a film, each alone; only the first ones where these take as much as `limit`.
+    private func alone(_ job: FilmJob, below limit: Int) throws -> CodedUnit {
+        var coded = CodedUnit()
+        for layer in job.layers {
+            let next = try codeLayer(layer)
+            coded.layers += next.layers.map { $0.moved(by: coded.streams.count) }
+            coded.streams += next.streams
+            guard coded.size < limit else { break }
+        }
+        return coded
     }
 
     /// Whether a film is worth its time: without loss most bits of a trained layer's weights are noise, which no codec predicts, and of a
     /// large layer that shows in slices of the first models.
     private func mayBeSmaller(_ job: FilmJob) throws -> Bool {
-        guard options.codec == nil, job.layers[0].quantizer.isExact else { return true }
+        guard job.layers[0].quantizer.isExact else { return true }
         let layers = Array(job.layers.prefix(3))
         let slices = LayerSlices(layers, of: tensors)
         guard slices.tensors.count > layers.count else { return true }
@@ -175,31 +164,21 @@ extension Packer {
         for number in 0..<slices.parts(of: layers[0]).count {
             let parts = layers.compactMap { slices.job(for: number, of: $0) }
             for film in try FilmJob.films(parts, tensors[layers[0].tensor].record.dtype, codec: nil) {
-                sizes.film += size(try packer.film(film).streams)
+                sizes.film += try packer.film(film).size
             }
-            for part in parts { sizes.alone += size(try packer.packLayer(part).streams) }
+            for part in parts { sizes.alone += try packer.codeLayer(part).size }
         }
         return sizes.film < sizes.alone + sizes.alone / 16
     }
 
     /// The film, decoded again, compared where the codec is lossless, and measured.
-    private func film(_ job: FilmJob) throws -> (layers: [GroupRecord.Layer], streams: [[UInt8]]) {
-        try job.bits <= 8
-            ? film(job, UInt8.self) {
-                .narrow($0)
-            } samples: {
-                if case .narrow(let samples) = $0 { samples } else { [] }
-            }
-            : film(job, UInt16.self) {
-                .wide($0)
-            } samples: {
-                if case .wide(let samples) = $0 { samples } else { [] }
-            }
+    private func film(_ job: FilmJob) throws -> CodedUnit {
+        try job.bits <= 8 ? film(job, UInt8.self) { .narrow($0) } : film(job, UInt16.self) { .wide($0) }
     }
 
     private func film<Sample: BinScalar>(
-        _ job: FilmJob, _: Sample.Type, _ wrap: ([Sample]) -> Plane.Samples, samples: (Plane.Samples) -> [Sample]
-    ) throws -> (layers: [GroupRecord.Layer], streams: [[UInt8]]) {
+        _ job: FilmJob, _: Sample.Type, _ wrap: ([Sample]) -> Plane.Samples
+    ) throws -> CodedUnit {
         let places = try job.layers.indices.map { index throws(ArchiveError) in try job.place(index) }
         var group = places[0].group
         group.layers = places.flatMap(\.group.layers)
@@ -212,7 +191,7 @@ extension Packer {
             do throws(MapperError) {
                 let (plane, codebook) = try filmPlane(layer, tensor, job.shape)
                 codebooks.append(codebook)
-                _ = bins.withUnsafeMutableBufferPointer { $0.update(from: samples(plane.samples)) }
+                bins.withUnsafeMutableBytes { bins in plane.samples.withBytes { bins.copyMemory(from: $0) } }
             } catch {
                 throw ArchiveError.layer(tensor: layer.name, reason: error.description)
             }
@@ -236,7 +215,7 @@ extension Packer {
                 codec: job.codec.specification, plane: places[index].record(stream: 0))
             layers.append(try record(tensor, layer, [plane], [coded], codebooks[index], isLossless: isLossless))
         }
-        return (layers, streams)
+        return CodedUnit(layers: layers, streams: streams)
     }
 
     /// The plane of a layer in a film.

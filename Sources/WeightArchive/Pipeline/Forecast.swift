@@ -49,12 +49,12 @@ extension Packer {
         try await runJobs(
             memory: work.map(\.memory), limit: max(options.threads, 1), budget: 1 << 28
         ) { index in
-            let (record, streams) = try packer.pack(work[index])
+            let coded = try packer.code(work[index])
             let jobs = work[index].jobs
             var size = PartSize(
-                streams: streams.count, bytes: streams.reduce(0) { $0 + $1.count },
-                fixed: jobs[0].codecs[0].fixedBytes * streams.count)
-            for (job, layer) in zip(jobs, record.layers) {
+                streams: coded.streams.count, bytes: coded.streams.reduce(0) { $0 + $1.count },
+                fixed: jobs[0].codecs[0].fixedBytes * coded.streams.count)
+            for (job, layer) in zip(jobs, coded.layers) {
                 size.parameters += Array(layer.parameters).withUnsafeBytes { WeightArchive.deflatedSize($0) }
                 let count = Double(job.geometry.count)
                 size.signal += (layer.statistics?.variance ?? 0) * count

@@ -3,17 +3,14 @@ import Codecs
 import ModelFiles
 import WeightMapper
 
-/// A unit's record and streams.
-typealias PackedUnit = (record: GroupRecord, streams: [[UInt8]])
-
 // A layer of planes: quantized whole, coded by each codec that is to be tried, and restored from the streams of the best.
 extension Packer {
-    func packLayer(_ job: LayerJob) throws -> PackedUnit {
-        guard case .bounded(let error, _) = job.quantizer else { return try packLayer(job, scale: 1) }
+    func codeLayer(_ job: LayerJob) throws -> CodedUnit {
+        guard case .bounded(let error, _) = job.quantizer else { return try codeLayer(job, scale: 1) }
         // Rounding to the tensor's type adds to the error, the more the smaller the bound.
         for scale: Float in [0.999, 0.9, 0.7, 0.4] {
-            let result = try packLayer(job, scale: scale)
-            if let found = result.record.layers[0].statistics?.maximumError, found <= Double(error) { return result }
+            let result = try codeLayer(job, scale: scale)
+            if let found = result.layers[0].statistics?.maximumError, found <= Double(error) { return result }
         }
         throw ArchiveError.layer(
             tensor: job.name,
@@ -22,10 +19,7 @@ extension Packer {
         )
     }
 
-    private func packLayer(_ job: LayerJob, scale: Float) throws -> PackedUnit {
-        let unit = PackUnit.layer(job)
-        // First, so that weights that change while they are packed are noticed.
-        let originals = hashOfOriginals(unit)
+    private func codeLayer(_ job: LayerJob, scale: Float) throws -> CodedUnit {
         let tensor = tensors[job.tensor].record
         defer { model.files[tensor.extent.file].file.release(tensor.extent.range) }
         let quantized: QuantizedLayer
@@ -53,22 +47,16 @@ extension Packer {
                 throw ArchiveError.notExact(codec: plane.group.codec.specification, tensor: job.name)
             }
         }
-        let streams = Array(best.streams.joined())
         var next = 0
         let planes = best.planes.map { plane in
             defer { next += plane.group.framesOfStreams.count }
             return GroupRecord.CodedPlane(
                 codec: plane.group.codec.specification, plane: plane.record(stream: next))
         }
-        let record = GroupRecord(
-            identity: try identity(of: unit), originals: originals,
-            streams: streams.map { .init(length: $0.count, hash: $0.withUnsafeBytes { Hasher128.hash($0) }) },
-            layers: [
-                try self.record(
-                    tensor, job, decoded, planes, quantized.codebook,
-                    isLossless: best.planes.allSatisfy { $0.group.codec.description.isLossless })
-            ])
-        return (record, streams)
+        let layer = try record(
+            tensor, job, decoded, planes, quantized.codebook,
+            isLossless: best.planes.allSatisfy { $0.group.codec.description.isLossless })
+        return CodedUnit(layers: [layer], streams: Array(best.streams.joined()))
     }
 
     /// What the manifest will say of a layer whose planes were decoded: with means of what a lossy codec made of them, if these were
@@ -91,7 +79,7 @@ extension Packer {
                 : uniform.corrected(for: TensorWeights<Float>(model, tensor), decodedAs: planes[0]))
         guard options.reconstruction == nil else { return corrected }
         let plain = try record(codebook)
-        return bitsSaved(by: corrected, instead: plain, weights: tensor.count) > 0 ? corrected : plain
+        return corrected.bitsSaved(insteadOf: plain, weights: tensor.count) > 0 ? corrected : plain
     }
 
     /// The smallest of what some codecs make of a layer; `nil` when none holds its samples.

@@ -30,8 +30,7 @@ enum PackUnit: Sendable {
     var weightCount: Int {
         switch self {
         case .group(let group): group.weightCount
-        case .layer(let job): job.geometry.count
-        case .film(let film): film.weightCount
+        case .layer, .film: jobs.reduce(0) { $0 + $1.geometry.count }
         }
     }
 
@@ -43,6 +42,17 @@ enum PackUnit: Sendable {
         case .film(let film): film.memory
         }
     }
+}
+
+/// What coding a unit gives.
+struct CodedUnit {
+    var layers: [GroupRecord.Layer] = []
+    /// The layers with means of what a lossy codec decoded, where these may pay.
+    var corrected: [GroupRecord.Layer]?
+    var streams: [[UInt8]] = []
+
+    /// Bytes of the streams, each with its headers in the archive and its line in the manifest.
+    var size: Int { streams.reduce(0) { $0 + $1.count + CodedLayer.bytesBesideStream } }
 }
 
 /// A layer that becomes planes.

@@ -193,25 +193,32 @@ public struct Packer: Sendable {
     }
 }
 
-// MARK: - One group
+// MARK: - One unit
 
 extension Packer {
     /// Packs a unit.
-    func pack(_ unit: PackUnit) throws -> PackedUnit {
+    private func pack(_ unit: PackUnit) throws -> (record: GroupRecord, streams: [[UInt8]]) {
+        // First, so that weights that change while they are packed are noticed.
+        let originals = hashOfOriginals(unit)
+        let coded = try code(unit)
+        let record = GroupRecord(
+            identity: try identity(of: unit), originals: originals,
+            streams: coded.streams.map { .init(length: $0.count, hash: $0.withUnsafeBytes { Hasher128.hash($0) }) },
+            layers: coded.layers, corrected: coded.corrected)
+        return (record, coded.streams)
+    }
+
+    /// Quantizes the layers of a unit, encodes them, and measures them as they are decoded.
+    func code(_ unit: PackUnit) throws -> CodedUnit {
         switch unit {
-        case .group(let group): try packGroup(group)
-        case .layer(let layer): try packLayer(layer)
-        case .film(let film): try packFilm(film)
+        case .group(let group):
+            try group.format.bytesPerSample == 1 ? codeGroup(group, UInt8.self) : codeGroup(group, UInt16.self)
+        case .layer(let layer): try codeLayer(layer)
+        case .film(let film): try codeFilm(film)
         }
     }
 
-    private func packGroup(_ group: StreamGroup) throws -> PackedUnit {
-        try group.format.bytesPerSample == 1 ? packGroup(group, UInt8.self) : packGroup(group, UInt16.self)
-    }
-
-    private func packGroup<Bin: BinScalar>(_ group: StreamGroup, _: Bin.Type) throws -> PackedUnit {
-        // First, so that weights that change while they are packed are noticed.
-        let originals = hashOfOriginals(.group(group))
+    private func codeGroup<Bin: BinScalar>(_ group: StreamGroup, _: Bin.Type) throws -> CodedUnit {
         var codebooks: [any Codebook] = []
         let (streams, frameHashes) = try encode(group, as: Bin.self) { index, bins in
             let layer = group.layers[index]
@@ -250,12 +257,9 @@ extension Packer {
             layer.isDouble
                 ? add(TensorWeights<Double>(model, tensor)) : add(TensorWeights<Float>(model, tensor))
         }
-        let record = GroupRecord(
-            identity: try identity(of: .group(group)), originals: originals,
-            streams: streams.map { .init(length: $0.count, hash: $0.withUnsafeBytes { Hasher128.hash($0) }) },
+        return CodedUnit(
             layers: options.reconstruction == .mean && !isLossless ? corrected : results,
-            corrected: options.reconstruction == nil && !isLossless ? corrected : nil)
-        return (record, streams)
+            corrected: options.reconstruction == nil && !isLossless ? corrected : nil, streams: streams)
     }
 
     /// Restores a layer as unpacking will, and compares it with the original.
