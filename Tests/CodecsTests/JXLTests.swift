@@ -35,6 +35,26 @@ import Testing
         }
     }
 
+    /// Of fewer than 100 numbers libjxl may choose a code that it cannot write, and then ends the process.
+    @Test(arguments: 1...9, [0, 50])
+    func fewSamplesAreExactAtEveryEffort(effort: Int, tree: Int) throws {
+        let codec = try CodecRegistry.codec("jxl:effort=\(effort),tree=\(tree)")
+        for bits in [1, 8, 9, 16] {
+            let top = (1 << bits) - 1
+            let contents: [(Int) -> Int] = [
+                { _ in 0 }, { _ in top }, { $0 == 0 ? top : 0 }, { $0 % 3 == 0 ? top / 2 : 0 }, { $0 * 7919 & top },
+            ]
+            for (width, height) in [(1, 1), (2, 1), (1, 16), (8, 8), (33, 3), (10, 10)] {
+                for content in contents {
+                    let frames = Frames(
+                        format: try FrameFormat(width: width, height: height, bitDepth: bits),
+                        frames: [(0..<width * height).map(content)])
+                    #expect(try frames.decode(frames.encode(codec), codec) == frames)
+                }
+            }
+        }
+    }
+
     @Test(arguments: [1, 4, 8, 12])
     func framesOneAboveTheOtherAreExact(bits: Int) throws {
         let codec = try CodecRegistry.codec("jxl")

@@ -52,11 +52,20 @@ final class JXLEncoder {
         try check(libjxl.JxlEncoderSetColorEncoding(encoder, &color), "gray")
     }
 
+    /// The effort, which is at most 7 where libjxl codes fewer than 100 numbers.
+    ///
+    /// It gives so few a prefix code. Efforts 8 and 9 then search for the best one also among alphabets of more than 256 letters,
+    /// which libjxl 0.7 cannot write: it ends the process.
+    private var effort: Int {
+        let effort = settings.integer("effort") ?? 5
+        return picture.sampleCount < 100 ? min(effort, 7) : effort
+    }
+
     /// Turns off whatever expects a smooth picture, or one of few colors.
     private func configure(_ frame: OpaquePointer?) throws(CodecError) {
         try check(libjxl.JxlEncoderSetFrameLossless(frame, JXL_TRUE), "lossless coding")
         let options: [(JxlEncoderFrameSettingId, Int)] = [
-            (JXL_ENC_FRAME_SETTING_EFFORT, settings.integer("effort") ?? 5), (JXL_ENC_FRAME_SETTING_MODULAR, 1),
+            (JXL_ENC_FRAME_SETTING_EFFORT, effort), (JXL_ENC_FRAME_SETTING_MODULAR, 1),
             (JXL_ENC_FRAME_SETTING_MODULAR_PREDICTOR, 0), (JXL_ENC_FRAME_SETTING_RESPONSIVE, 0),
             (JXL_ENC_FRAME_SETTING_MODULAR_COLOR_SPACE, 0), (JXL_ENC_FRAME_SETTING_PALETTE_COLORS, 0),
             (JXL_ENC_FRAME_SETTING_LOSSY_PALETTE, 0), (JXL_ENC_FRAME_SETTING_PATCHES, 0),
