@@ -94,7 +94,9 @@ let package = Package(
         tests("WeightMapperTests", ["WeightMapper", "CTrellis", "TestSupport"]),
         tests("CodecsTests", ["Codecs", "TestSupport"]),
         tests("ModelFilesTests", ["ModelFiles", "TestSupport"], resources: [.copy("Fixtures")]),
-        .target(name: "TestSupport", dependencies: ["CXXHash"], path: "Tests/TestSupport", swiftSettings: settings),
+        .target(
+            name: "TestSupport", dependencies: ["CXXHash", "CDeflate"], path: "Tests/TestSupport",
+            swiftSettings: settings),
         tests("ModelGraphTests", ["ModelGraph", "ModelFiles", "Execution", "TestSupport"]),
         tests("WeightArchiveTests", ["WeightArchive", "WeightMapper", "Codecs", "ModelFiles", "TestSupport"]),
         tests(

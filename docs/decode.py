@@ -41,6 +41,26 @@ def check_hash(data, expected, what):
         check(xxhash.xxh3_128_hexdigest(data) == expected, f"{what}: its hash is not {expected}")
 
 
+def check_distinct(names, what):
+    check(len(set(names)) == len(names), f"{what}: a name that occurs twice")
+
+
+def read_json(data, what):
+    """An object in UTF-8 without a byte order mark, no name twice in it or in those within (section 4)."""
+
+    def distinct(pairs):
+        check_distinct([name for name, _ in pairs], what)
+        return dict(pairs)
+
+    def refuse(constant):
+        raise FormatError(f"{what}: {constant} is no JSON")
+
+    try:
+        return json.loads(data.decode("utf-8"), object_pairs_hook=distinct, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{what}: {error}") from None
+
+
 # 1. Container
 
 
@@ -48,10 +68,13 @@ def open_container(path):
     """Checks the trailer and returns the ZIP's entries as a function from name to bytes."""
     with open(path, "rb") as file:
         data = file.read()
+    # The end record's comment is the trailer and no more: a longer one could hold an end record of its own.
+    check(data[-72:-68] == b"PK\x05\x06" and data[-52:-50] == b"\x32\0", f"{path}: not a packed file, or truncated")
     trailer = re.fullmatch(rb"wcodec 1 xxh3-128 ([0-9a-f]{32})", data[-50:])
     check(data[:4] == b"PK\x03\x04" and trailer, f"{path}: not a packed file, or truncated")
     check_hash(memoryview(data)[:-32], trailer[1].decode(), path)
     archive = zipfile.ZipFile(io.BytesIO(data))
+    check_distinct(archive.namelist(), "entries")
 
     def entry(name, may_be_deflated=False):
         info = archive.getinfo(name)
@@ -686,7 +709,7 @@ def read_base(path):
     with open(path, "rb") as file:
         data = file.read()
     start = 8 + int.from_bytes(data[:8], "little")
-    described = json.loads(data[8:start])
+    described = read_json(data[8:start], path)
     described.pop("__metadata__", None)
     places = {name: tensor["data_offsets"] for name, tensor in described.items()}
     return {
@@ -698,12 +721,13 @@ def read_base(path):
 def restore(path, base_tensors=None):
     """The model's files, as pairs of name and bytes, and whether they are restored into a folder."""
     entry = open_container(path)
-    manifest = json.loads(entry("manifest.json", may_be_deflated=True))
+    manifest = read_json(entry("manifest.json", may_be_deflated=True), "manifest.json")
     described = manifest["source"]["files"]
     has_planes = any("planes" in tensor.get("packed", {}) for tensor in manifest["tensors"])
     version = 3 if has_planes else 2 if any("recoding" in file for file in described) else 1
     if not has_planes:
         entry("manifest.json")
+    check_distinct([stream["entry"].lower() for stream in manifest["streams"]], "streams")
     known = (manifest["format"], manifest["version"]) == ("wcodec", version)
     check(known and all("original" in file for file in described if "recoding" in file), f"{path}: unknown version")
     tensors = [tensor for tensor in manifest["tensors"] if not tensor.get("inSkeleton")]

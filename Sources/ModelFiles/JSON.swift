@@ -16,11 +16,13 @@ struct NameKey: CodingKey {
 func decodeJSON<T: Decodable>(
     _ bytes: UnsafeRawBufferPointer, path: String, part: String
 ) throws(ModelFileError) -> T {
-    // JSONDecoder would guess UTF-16 and UTF-32 from zero bytes, which the formats here rule out.
-    guard bytes.first == UInt8(ascii: "{") || bytes.first == UInt8(ascii: "["), !bytes.contains(0),
-        String(validating: bytes, as: UTF8.self) != nil
-    else {
+    guard bytes.first == UInt8(ascii: "{") || bytes.first == UInt8(ascii: "[") else {
         throw .malformed(path: path, part: part, expected: "JSON in UTF-8", found: "other bytes")
+    }
+    do throws(JSONFault) {
+        try checkJSON(bytes)
+    } catch {
+        throw .malformed(path: path, part: part, expected: error.expected, found: error.found)
     }
     do {
         return try JSONDecoder().decode(T.self, from: Data(bytes))

@@ -110,10 +110,13 @@ public final class MappedFile: Sendable {
         return try body(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(start: base, count: size)[range]))
     }
 
-    /// Where the stored entries of a ZIP file lie, by name; those that are compressed are left out.
+    /// The entries of a ZIP file, in the order of its directory, and where those lie that are stored.
     ///
     /// ZIP libraries copy an entry's content; here it is where it is.
-    public var storedZipEntries: [String: Range<Int>] { ZipDirectory.storedEntries(of: self) }
+    ///
+    /// - Throws: ``ModelFileError/malformed(path:part:expected:found:)`` when names are not distinct, entries overlap, or a local
+    ///   header disagrees with the directory.
+    public func zipEntries() throws(ModelFileError) -> [ZipListing] { try ZipDirectory.listing(of: self) }
 
     /// Calls `body` with all of the file's bytes.
     package func withAllBytes<Result, Failure: Error>(

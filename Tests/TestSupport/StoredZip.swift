@@ -1,8 +1,11 @@
+import CDeflate
 import CXXHash
 
 /// A stored ZIP as a list of entries, to be changed and written again.
 public struct StoredZip: Sendable {
     public var entries: [(name: String, bytes: [UInt8])] = []
+    /// Names of the entries that are written deflated.
+    public var deflated: Set<String> = []
 
     /// A ZIP without entries.
     public init() {}
@@ -54,14 +57,15 @@ public struct StoredZip: Sendable {
         var file: [UInt8] = []
         var directory: [UInt8] = []
         for (name, bytes) in entries {
+            let content = deflated.contains(name) ? deflate(bytes) : bytes
             let common =
-                littleEndian(UInt16(20)) + littleEndian(UInt16(0x800)) + [0, 0, 0, 0, 0x21, 0]
-                + littleEndian(crc32(bytes))
-                + littleEndian(UInt32(bytes.count)) + littleEndian(UInt32(bytes.count))
+                littleEndian(UInt16(20)) + littleEndian(UInt16(0x800)) + [deflated.contains(name) ? 8 : 0, 0]
+                + [0, 0, 0x21, 0] + littleEndian(crc32(bytes))
+                + littleEndian(UInt32(content.count)) + littleEndian(UInt32(bytes.count))
                 + littleEndian(UInt16(name.utf8.count)) + [0, 0]
             directory += [0x50, 0x4b, 1, 2, 20, 0] + common + [UInt8](repeating: 0, count: 10)
             directory += littleEndian(UInt32(file.count)) + Array(name.utf8)
-            file += [0x50, 0x4b, 3, 4] + common + Array(name.utf8) + bytes
+            file += [0x50, 0x4b, 3, 4] + common + Array(name.utf8) + content
         }
         let end =
             [0x50, 0x4b, 5, 6, 0, 0, 0, 0] + littleEndian(UInt16(entries.count)) + littleEndian(UInt16(entries.count))
@@ -76,6 +80,15 @@ public struct StoredZip: Sendable {
         var file = bytes(comment: prefix + [UInt8](repeating: 48, count: 32))
         file.removeLast(32)
         return file + Array(xxh3(file).utf8)
+    }
+}
+
+private func deflate(_ bytes: [UInt8]) -> [UInt8] {
+    guard let compressor = libdeflate_alloc_compressor(6) else { return [] }
+    defer { libdeflate_free_compressor(compressor) }
+    let bound = libdeflate_deflate_compress_bound(compressor, bytes.count)
+    return [UInt8](unsafeUninitializedCapacity: bound) { buffer, count in
+        count = libdeflate_deflate_compress(compressor, bytes, bytes.count, buffer.baseAddress, bound)
     }
 }
 

@@ -1,3 +1,14 @@
+/// An entry of a ZIP file.
+public struct ZipListing: Sendable {
+    public let name: String
+    /// Size of its content, and of that as it lies in the file.
+    public let size: Int
+    public let compressedSize: Int
+    public let crc: UInt32
+    /// Where the content lies in the file; `nil` when it is compressed.
+    public let place: Range<Int>?
+}
+
 /// The entries of a ZIP file as its central directory lists them.
 ///
 /// ZIP libraries give an entry's content but not its place in the file, which is what is needed here. Source: PKWARE's
@@ -39,13 +50,19 @@ struct ZipDirectory {
         bytes.starts(with: [0x50, 0x4b, 0x03, 0x04]) || findEnd(bytes) != nil
     }
 
-    /// Where the content of each stored entry of a file lies; none when it is no ZIP, or not a plain one.
-    static func storedEntries(of file: MappedFile) -> [String: Range<Int>] {
-        file.withAllBytes { bytes in
-            guard let directory = try? ZipDirectory(bytes, path: file.path),
-                let entries = try? directory.storedEntries(bytes, path: file.path, passingOver: { _ in true })
-            else { return [:] }
-            return Dictionary(entries.map { ($0.name, $0.extent.range) }) { first, _ in first }
+    /// Lists the entries of a file, of which those that are compressed have no place.
+    ///
+    /// - Throws: what ``init(_:path:)`` and ``storedEntries(_:path:passingOver:)`` throw.
+    static func listing(of file: MappedFile) throws(ModelFileError) -> [ZipListing] {
+        try file.withAllBytes { bytes throws(ModelFileError) in
+            let directory = try ZipDirectory(bytes, path: file.path)
+            let stored = try directory.storedEntries(bytes, path: file.path, passingOver: { _ in true })
+            let places = Dictionary(stored.map { ($0.name, $0.extent.range) }) { first, _ in first }
+            return directory.entries.map {
+                ZipListing(
+                    name: $0.name, size: $0.size, compressedSize: $0.compressedSize, crc: $0.crc, place: places[$0.name]
+                )
+            }
         }
     }
 

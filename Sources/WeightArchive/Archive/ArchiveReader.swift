@@ -17,7 +17,7 @@ final class ArchiveReader: Sendable {
 
     /// Opens a packed file and checks the hash over all of it.
     ///
-    /// - Throws: `ArchiveError.io`, `.notAnArchive`, `.damaged`.
+    /// - Throws: `ArchiveError.io`, `.notAnArchive`, `.damaged`, also where ZIP readers would not agree on what is inside.
     init(_ path: String) throws(ArchiveError) {
         self.path = path
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -48,13 +48,26 @@ final class ArchiveReader: Sendable {
         guard let handle = zip_open(path, ZIP_RDONLY, &code) else {
             throw .damaged(path: path, part: "ZIP directory", expected: "one", found: zipMessage(code))
         }
-        archive = Mutex(ZipArchive(handle))
+        let archive = ZipArchive(handle)
         do throws(ModelFileError) {
             self.file = try MappedFile(file, path: path)
+            let entries = try self.file.zipEntries()
+            guard endsInTrailer(self.file), archive.lists(entries) else {
+                throw .malformed(
+                    path: path, part: "ZIP directory", expected: "one, which ends with the file's trailer",
+                    found: "others")
+            }
+            places = Dictionary(entries.compactMap { entry in entry.place.map { (entry.name, $0) } }) { first, _ in
+                first
+            }
         } catch {
-            throw .io(path: path, reason: error.description)
+            switch error {
+            case .malformed(_, let part, let expected, let found):
+                throw .damaged(path: path, part: part, expected: expected, found: found)
+            default: throw .io(path: path, reason: error.description)
+            }
         }
-        places = self.file.storedZipEntries
+        self.archive = Mutex(archive)
     }
 
     /// Whether a file begins as a packed one does: with a local header of 30 bytes and the manifest's name.
@@ -88,10 +101,12 @@ final class ArchiveReader: Sendable {
     }
 
     /// The bytes of an entry.
-    func read(_ name: String) throws(ArchiveError) -> [UInt8] {
+    ///
+    /// - Parameter most: bytes that it may have, which it must not be inflated to see.
+    func read(_ name: String, atMost most: Int = .max) throws(ArchiveError) -> [UInt8] {
         let path = path
         let result: Result<[UInt8], ArchiveError> = archive.withLock { archive in
-            Result { () throws(ArchiveError) in try archive.read(name, path) }
+            Result { () throws(ArchiveError) in try archive.read(name, path, most) }
         }
         return try result.get()
     }
@@ -113,6 +128,17 @@ final class ArchiveReader: Sendable {
     }
 }
 
+/// Whether the end record of a ZIP stands just before the trailer, which is its comment and all of it.
+///
+/// A longer comment could hold an end record of its own, and another directory for some readers.
+private func endsInTrailer(_ file: MappedFile) -> Bool {
+    let record = file.size - Trailer.length - 22
+    guard record >= 0 else { return false }
+    return file.withBytes(record..<file.size) {
+        $0.starts(with: "PK\u{5}\u{6}".utf8) && Int($0[20]) | Int($0[21]) << 8 == Trailer.length
+    }
+}
+
 /// libzip's handle; freed once.
 private struct ZipArchive: ~Copyable, @unchecked Sendable {
     private let handle: OpaquePointer
@@ -120,6 +146,17 @@ private struct ZipArchive: ~Copyable, @unchecked Sendable {
     init(_ handle: OpaquePointer) { self.handle = handle }
 
     deinit { zip_discard(handle) }
+
+    /// Whether libzip found these entries, and no others.
+    func lists(_ entries: [ZipListing]) -> Bool {
+        guard zip_get_num_entries(handle, 0) == entries.count else { return false }
+        var status = zip_stat_t()
+        return entries.enumerated().allSatisfy { index, entry in
+            zip_stat_index(handle, UInt64(index), 0, &status) == 0 && String(cString: status.name) == entry.name
+                && (Int(exactly: status.size), Int(exactly: status.comp_size), status.crc)
+                    == (entry.size, entry.compressedSize, entry.crc)
+        }
+    }
 
     func find(
         _ name: String, _ path: String
@@ -139,8 +176,11 @@ private struct ZipArchive: ~Copyable, @unchecked Sendable {
         return (UInt64(index), Int(status.size), Int(status.comp_size), isDeflated)
     }
 
-    func read(_ name: String, _ path: String) throws(ArchiveError) -> [UInt8] {
+    func read(_ name: String, _ path: String, _ most: Int) throws(ArchiveError) -> [UInt8] {
         guard let (index, size, compressedSize, isDeflated) = try find(name, path) else { throw missing(name, path) }
+        guard size <= most else {
+            throw .damaged(path: path, part: "entry \(name)", expected: "at most \(most) bytes", found: "\(size)")
+        }
         guard isDeflated else { return try readCompressed(index, size, name, path) }
         let compressed = try readCompressed(index, compressedSize, name, path)
         // What the entry claims is no more than its bytes can hold, which `find` has checked.

@@ -42,6 +42,10 @@ struct ValidManifest: Sendable {
         for file in files where file.recoding != nil && file.original == nil || file.original ?? 0 < 0 {
             throw damaged("file \(file.name)", "the original's size beside a recoding", "\(file.original ?? 0)")
         }
+        var entries: Set<String> = []
+        for stream in manifest.streams where !entries.insert(stream.entry.lowercased()).inserted {
+            throw damaged("stream \(stream.entry)", "a name of its own, letter case ignored", "that of another")
+        }
         let version = Manifest.version(of: files, hasPlanes: manifest.hasPlanes)
         guard manifest.version == version else {
             throw damaged("format", "version \(version)", "version \(manifest.version)")

@@ -1,5 +1,4 @@
 import Codecs
-import FoundationEssentials
 import ModelFiles
 import WeightMapper
 
@@ -22,7 +21,7 @@ public struct PackedModel: Sendable {
         self.path = path
         self.base = base
         reader = try ArchiveReader(path)
-        let manifest = try Self.manifest(try reader.read(EntryName.manifest), path: path)
+        let manifest = try ManifestText.decode(reader)
         if manifest.version < 3 {
             let names =
                 [EntryName.manifest, EntryName.exact] + manifest.source.files.map { EntryName.skeleton($0.name) }
@@ -35,9 +34,9 @@ public struct PackedModel: Sendable {
         if let blob = manifest.parameters {
             let stream = try reader.read(EntryName.parameters)
             try stream.withUnsafeBytes { try expect(blob.hash, Hasher128.hash($0), EntryName.parameters, path) }
-            // Deflate does not get 8192 gray pixels into less than a byte.
+            // Deflate does not get more gray pixels into a byte.
             let (pixels, overflow) = blob.width.multipliedReportingOverflow(by: blob.height)
-            guard blob.width > 0, blob.height > 0, !overflow, pixels / 8192 <= stream.count else {
+            guard blob.width > 0, blob.height > 0, !overflow, pixels / 1032 <= stream.count else {
                 throw ArchiveError.damaged(
                     path: path, part: EntryName.parameters, expected: "an image of its size",
                     found: "\(stream.count) bytes")
@@ -45,33 +44,6 @@ public struct PackedModel: Sendable {
             parameters = try ParameterImage.read(stream, blob)
         } else {
             parameters = []
-        }
-    }
-
-    /// Reads a manifest of a version that is known.
-    private static func manifest(_ json: [UInt8], path: String) throws(ArchiveError) -> Manifest {
-        // Of another version anything else may be different too.
-        struct Version: Decodable {
-            let format: String
-            let version: Int
-        }
-        let decoder = JSONDecoder()
-        let decoded = Result { try decoder.decode(Manifest.self, from: Data(json)) }
-        let manifest = try? decoded.get()
-        let version = manifest.map { Version(format: $0.format, version: $0.version) }
-        guard let version = version ?? (try? decoder.decode(Version.self, from: Data(json))), version.format == "wcodec"
-        else {
-            throw .notAnArchive(path: path, found: "a ZIP with another kind of \(EntryName.manifest)")
-        }
-        guard Manifest.versions.contains(version.version) else {
-            let known = "versions \(Manifest.versions.lowerBound) to \(Manifest.versions.upperBound)"
-            throw .notAnArchive(path: path, found: "version \(version.version) (this program reads \(known))")
-        }
-        switch decoded {
-        case .success(let manifest): return manifest
-        case .failure(let error):
-            throw .damaged(
-                path: path, part: EntryName.manifest, expected: "every field of the format", found: "\(error)")
         }
     }
 
