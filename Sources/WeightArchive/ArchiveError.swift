@@ -16,6 +16,8 @@ public enum ArchiveError: Error, Hashable, Sendable, CustomStringConvertible {
     case layer(tensor: String, reason: String)
     /// A file cannot be made of its plain form.
     case recoding(path: String, reason: String)
+    /// Another format cannot hold tensors of these names, out of so many.
+    case unconvertible(path: String, format: String, names: [String], count: Int, reasons: String)
     /// An encoder that calls itself lossless gave other bins back.
     case notExact(codec: String, tensor: String)
     /// A pattern that selects tensors by name is malformed or selects none.
@@ -36,6 +38,10 @@ public enum ArchiveError: Error, Hashable, Sendable, CustomStringConvertible {
         case .damaged(let path, let part, let expected, let found):
             "\(path): damaged: \(part): expected \(expected), found \(found)"
         case .recoding(let path, let reason): "\(path): expected a file that can be made of its plain form: \(reason)"
+        case .unconvertible(let path, let format, let names, let count, let reasons):
+            "\(path): expected tensors that \(format) can hold, found \(names.count) of \(count) that it cannot (\(reasons)): "
+                + names.prefix(3).joined(separator: ", ") + (names.count > 3 ? ", …" : "")
+                + (names.count < count ? "; --skip-unconvertible leaves them out" : "")
         case .layer(let tensor, let reason): "tensor \(tensor): \(reason)"
         case .notExact(let codec, let tensor):
             "tensor \(tensor): codec \(codec) is lossless but gave other bins back; choose another codec"

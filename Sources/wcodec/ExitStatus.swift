@@ -31,7 +31,7 @@ enum ExitStatus: Int32 {
                 case .exists, .busy, .cannotWrite: .cannotCreate
                 case .cancelled, .stopped: .interrupted
                 case .notExact: .failure
-                case .notAnArchive, .damaged, .layer, .recoding, .pattern, .option: .badInput
+                case .notAnArchive, .damaged, .layer, .recoding, .unconvertible, .pattern, .option: .badInput
                 }
             case let error as CodecError:
                 if case .unavailable = error { .codecMissing } else { .badInput }

@@ -30,12 +30,14 @@ struct ConversionTests {
 
     /// Packs a model without changing it, and converts it.
     private func convert(
-        _ model: String, to format: ExportFormat, in folder: TemporaryFolder, exact: Bool = true
+        _ model: String, to format: ExportFormat, in folder: TemporaryFolder, exact: Bool = true, skips: Bool = true
     ) async throws -> (path: String, result: ExportResult) {
         try await pack(model, to: folder["m.wcz"]) { if exact { $0.exclude = [""] } }
         let path = folder["out.\(format.rawValue)"]
         let unpacker = Unpacker(try PackedModel(folder["m.wcz"]))
-        return (path, try await unpacker.unpack(to: path, as: format, threads: 2, force: false))
+        return (
+            path, try await unpacker.unpack(to: path, as: format, threads: 2, force: false, skipsUnconvertible: skips)
+        )
     }
 
     /// The arrays of a NumPy archive, read by hand.
@@ -175,7 +177,7 @@ struct ConversionTests {
         #expect(try fileBytes(path).count == again.bytes)
     }
 
-    @Test func typesThatTheFormatDoesNotHaveAreLeftOutAndCounted() async throws {
+    @Test func typesThatTheFormatDoesNotHaveAreAnErrorUnlessTheyMayBeLeftOut() async throws {
         let folder = try TemporaryFolder()
         let model = Safetensors([
             .init("known", "I32", [2], [UInt8](repeating: 1, count: 8)),
@@ -183,6 +185,15 @@ struct ConversionTests {
             .init("strange", "X7", [4], [1, 2, 3, 4]),
         ])
         let source = try folder.write(model.bytes, "m.safetensors")
+        let refused = await expectedError {
+            _ = try await convert(source, to: .npz, in: folder, exact: false, skips: false)
+        }
+        #expect(
+            refused == "\(folder["m.wcz"]): expected tensors that npz can hold, found 3 of 4 that it cannot "
+                + "(2 of type F8_E4M3, 1 of type X7): eighth.a, eighth.b, strange; --skip-unconvertible leaves them out"
+        )
+        #expect(folder.contents == ["m.safetensors", "m.wcz"])
+        try FileManager.default.removeItem(atPath: folder["m.wcz"])
         let (path, result) = try await convert(source, to: .npz, in: folder, exact: false)
         #expect(try arrays(path).keys.sorted() == ["known"])
         #expect(result.notes == ["tensors left out: 2 of type F8_E4M3, 1 of type X7"])

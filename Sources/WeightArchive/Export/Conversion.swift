@@ -6,17 +6,20 @@ extension Unpacker {
     /// Restores the model and writes its tensors in another format, under the names by which its own format opens them.
     ///
     /// The model is restored beside the output under a temporary name first. Elements follow each other in row-major order;
-    /// tensors of several names (tied weights) are written under each. Left out are types that the format does not have.
+    /// tensors of several names (tied weights) are written under each.
     ///
     /// - Parameters:
     ///   - path: the file to write.
     ///   - format: its format.
     ///   - threads: jobs at the same time.
     ///   - force: whether an existing file is replaced.
+    ///   - skipsUnconvertible: whether tensors that the format cannot hold are left out.
     ///   - progress: receives progress.
-    /// - Throws: `ArchiveError`, `.option` when the format can hold none of the tensors; then no output exists.
+    /// - Throws: `ArchiveError`, `.unconvertible` when the format cannot hold a tensor and none may be left out, or none can be
+    ///   held; then no output exists.
     public func unpack(
-        to path: String, as format: ExportFormat, threads: Int, force: Bool, progress: ProgressHandler = { _ in }
+        to path: String, as format: ExportFormat, threads: Int, force: Bool, skipsUnconvertible: Bool = false,
+        progress: ProgressHandler = { _ in }
     ) async throws -> ExportResult {
         let output = try AtomicFile(path, force: force, inputs: [packed.path])
         let work = output.temporary + ".model"
@@ -29,10 +32,10 @@ extension Unpacker {
         let changed = try await unpack(to: restored, threads: threads, force: false, progress: progress)
         let model = try ModelFiles.open(packed.modelPath(in: restored), layout: try writeLayout(in: work))
         let plan = ExportPlan(model, format)
-        guard !plan.tensors.isEmpty else {
-            throw ArchiveError.option(
-                "\(packed.path): expected tensors that \(format.rawValue) can hold, found "
-                    + plan.leftOut.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", "))
+        guard plan.leftOut.isEmpty || skipsUnconvertible && !plan.tensors.isEmpty else {
+            throw ArchiveError.unconvertible(
+                path: packed.path, format: format.rawValue, names: plan.leftOut.map(\.name),
+                count: plan.leftOut.count + plan.tensors.count, reasons: plan.reasons)
         }
         switch format {
         case .safetensors: try SafetensorsExport.write(plan, metadata: model.safetensorsMetadata, to: output)

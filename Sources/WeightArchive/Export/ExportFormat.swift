@@ -23,14 +23,14 @@ public struct ExportResult: Sendable {
 /// The tensors of a model that a format can hold, and why it cannot hold the others.
 struct ExportPlan {
     let tensors: [(record: TensorRecord, bytes: RowMajorBytes)]
-    /// Numbers of tensors by what keeps them out, as "of type Q4_K".
-    let leftOut: [String: Int]
+    /// Names of the tensors that the format cannot hold, and what keeps each out, as "of type Q4_K".
+    let leftOut: [(name: String, reason: String)]
     /// Tensors written in another type that holds their values exactly.
     let widened: Int
 
     init(_ model: ModelFile, _ format: ExportFormat) {
         var tensors: [(TensorRecord, RowMajorBytes)] = []
-        var leftOut: [String: Int] = [:]
+        var leftOut: [(String, String)] = []
         for record in model.tensors {
             let isKnown =
                 switch format {
@@ -38,13 +38,13 @@ struct ExportPlan {
                 case .npz: NpyHeader.descriptor(of: record.dtype) != nil
                 }
             if !isKnown {
-                leftOut["of type \(record.dtype)", default: 0] += 1
+                leftOut.append((record.name, "of type \(record.dtype)"))
             } else if format == .safetensors ? record.name == "__metadata__" : !NpyHeader.canHold(record) {
-                leftOut["with a name or shape that it cannot hold", default: 0] += 1
+                leftOut.append((record.name, "with a name or shape that it cannot hold"))
             } else if let bytes = RowMajorBytes(model, record) {
                 tensors.append((record, bytes))
             } else {
-                leftOut["that are views of others' elements", default: 0] += 1
+                leftOut.append((record.name, "that are views of others' elements"))
             }
         }
         self.tensors = tensors
@@ -52,13 +52,16 @@ struct ExportPlan {
         widened = format == .npz ? tensors.count { $0.0.dtype == .bf16 } : 0
     }
 
+    /// How many tensors each reason keeps out.
+    var reasons: String {
+        Dictionary(leftOut.map { ($0.reason, 1) }, uniquingKeysWith: +).sorted { $0.key < $1.key }
+            .map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+    }
+
     /// One line for each thing that is not as in the model.
     var notes: [String] {
         var notes: [String] = []
-        if !leftOut.isEmpty {
-            let kinds = leftOut.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
-            notes.append("tensors left out: \(kinds.joined(separator: ", "))")
-        }
+        if !leftOut.isEmpty { notes.append("tensors left out: \(reasons)") }
         if widened > 0 { notes.append("tensors written as float32, as NumPy has no bfloat16: \(widened)") }
         return notes
     }

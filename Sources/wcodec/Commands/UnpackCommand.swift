@@ -17,8 +17,8 @@ struct UnpackCommand: AsyncParsableCommand {
             Every stream and every restored tensor is checked against its hash.
 
             --to writes all tensors to one file, under the names that 'wcodec inspect' shows, in row-major order. npz has no \
-            bfloat16: such tensors become float32, which holds their values exactly. Types that neither format has, such as \
-            the quantized blocks of GGUF, are left out.
+            bfloat16: such tensors become float32, which holds their values exactly. Tensors that the format cannot hold, such \
+            as the quantized blocks of GGUF, are an error; --skip-unconvertible leaves them out, and says how many.
 
             --check restores everything and checks every hash, but writes nothing: exit status 65, and a line that names what is \
             damaged, when something is. It also says how long decoding takes, without the program's start and the writing.
@@ -46,6 +46,9 @@ struct UnpackCommand: AsyncParsableCommand {
             "Write the tensors in another format: safetensors or npz. (default output: the packed file's name with it)")
     var format: ExportFormat?
 
+    @Flag(help: "With --to: leave out tensors that the format cannot hold.")
+    var skipUnconvertible = false
+
     @Flag(help: "Replace an existing output.")
     var force = false
 
@@ -71,6 +74,9 @@ struct UnpackCommand: AsyncParsableCommand {
         guard check || runs == nil && !json else { throw ValidationError("--runs and --json: expected with --check") }
         guard !check || output == nil && format == nil && !force else {
             throw ValidationError("--check: expected without --output, --to and --force: nothing is written")
+        }
+        guard format != nil || !skipUnconvertible else {
+            throw ValidationError("--skip-unconvertible: expected with --to")
         }
         guard (1...10_000).contains(runs ?? 1) else {
             throw ValidationError("--runs: expected 1 to 10000, found \(runs ?? 1)")
@@ -136,9 +142,11 @@ struct UnpackCommand: AsyncParsableCommand {
         let path = output ?? (force ? name : freePath(name))
         let progress = ProgressLine("unpacking", quiet: run.quiet)
         defer { progress.clear() }
-        let (threads, force) = (run.threads, force)
+        let (threads, force, skips) = (run.threads, force, skipUnconvertible)
         let result = try await withInterruption {
-            try await Unpacker(model).unpack(to: path, as: format, threads: threads, force: force) { progress.show($0) }
+            try await Unpacker(model).unpack(
+                to: path, as: format, threads: threads, force: force, skipsUnconvertible: skips
+            ) { progress.show($0) }
         }
         progress.clear()
         warn(ofRoundingIn: result.changed)
