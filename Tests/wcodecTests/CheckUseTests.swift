@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -37,6 +38,29 @@ struct CheckUseTests {
             }
             #expect(folder.contents == ["damaged.wcz", "model.safetensors", "model.wcz"])
         }
+    }
+
+    @Test func anotherDecoderOfLossyAudioIsNotCalledAMatch() async throws {
+        let folder = try await sampleFolder()
+        _ = try await wcodec("pack", "model.safetensors", "--codec", "vorbis", "-q", in: folder)
+        var zip = try #require(StoredZip(try fileBytes(folder["model.wcz"])))
+        let manifest = String(decoding: try #require(zip["manifest.json"]), as: UTF8.self)
+        // As if the first tensor had been measured by another decoder.
+        let place = try #require(manifest.firstRange(of: "\"packed\":"))
+        let hash = try #require(manifest[place.upperBound...].firstRange(of: "\"hash\":\""))
+        let digits = hash.upperBound..<manifest.index(hash.upperBound, offsetBy: 32)
+        zip["manifest.json"] = Array(
+            manifest.replacingCharacters(in: digits, with: String(repeating: "0", count: 32)).utf8)
+        try folder.write(zip.packed, "model.wcz")
+        let result = try await wcodec("unpack", "model.wcz", "--check", in: folder)
+        #expect(result.status == 0 && result.errorLines.count == 1 && result.error.contains("another build"))
+        #expect(
+            result.output == "model.wcz: intact: 2 layers, 3,840 weights, every stream's hash matches; "
+                + "1 layer was restored a little otherwise than at packing, by another version of the decoder\n")
+        let json = try await wcodec("unpack", "model.wcz", "--check", "--json", in: folder)
+        let object = try #require(json.json as? [String: Any])
+        #expect(object["everyHashMatches"] as? Bool == false)
+        #expect((object["roundedOtherwise"] as? [String])?.count == 1)
     }
 
     @Test func aDeltaIsCheckedAgainstItsBase() async throws {

@@ -29,6 +29,8 @@ struct CheckRun: Encodable {
 struct CheckDocument: Encodable {
     let file: String
     let layers, weights: Int
+    /// Whether every restored tensor has the hash that it had at packing; every stream has its own in any case.
+    let everyHashMatches: Bool
     let roundedOtherwise: [String]
     let runs: [CheckRun]
     let seconds, processorSeconds, weightsPerSecond: Double
@@ -42,6 +44,7 @@ struct CheckDocument: Encodable {
         self.file = file
         layers = result.layerCount
         weights = result.weightCount
+        everyHashMatches = result.changed.isEmpty
         roundedOtherwise = result.changed
         self.runs = runs
         seconds = median(runs.map(\.seconds))

@@ -128,7 +128,11 @@ struct UnpackCommand: AsyncParsableCommand {
         guard !run.quiet else { return }
         print(
             "\(printable(packed)): intact: \(count(result.layerCount, "layer")), \(grouped(result.weightCount)) weights, "
-                + "every hash matches")
+                + (result.changed.isEmpty
+                    ? "every hash matches"
+                    : "every stream's hash matches; \(count(result.changed.count, "layer")) "
+                        + "\(result.changed.count == 1 ? "was" : "were") restored a little otherwise than at packing, "
+                        + "by another version of the decoder"))
         if runs != nil {
             print(
                 "\(fixed(document.seconds * 1e3, 2)) ms, \(fixed(document.processorSeconds * 1e3, 2)) of processors, "
