@@ -2,7 +2,8 @@ import ArgumentParser
 import Codecs
 import Evaluation
 import Execution
-import Glibc
+// Its `stdout` is a variable, which nothing here assigns.
+@preconcurrency import Glibc
 import ModelFiles
 import ModelGraph
 import WeightArchive
@@ -63,8 +64,6 @@ enum ExitStatus: Int32 {
 func reportingErrors(_ work: () async throws -> Void) async throws {
     do {
         try await work()
-        // `print` says nothing of a full disk.
-        guard fflush(nil) == 0 else { throw unwritableStandardOutput() }
     } catch let error as ExitCode {
         throw error
     } catch let error as ValidationError {
@@ -91,6 +90,29 @@ func writeToStandardOutput(_ bytes: [UInt8]) throws(ArchiveError) {
         if wrote < 0, errno == EINTR { continue }
         guard wrote > 0 else { throw unwritableStandardOutput() }
         done += wrote
+    }
+}
+
+/// Writes what was printed and waits in memory.
+///
+/// - Throws: `ArchiveError.cannotWrite` when standard output did not take that, or something before: `print` says nothing of a
+///   full disk.
+private func flushStandardOutput() throws(ArchiveError) {
+    guard fflush(stdout) == 0 else { throw unwritableStandardOutput() }
+    guard ferror(stdout) == 0 else {
+        throw .cannotWrite(path: "standard output", reason: "some of what was printed could not be written")
+    }
+}
+
+/// Makes the program end with an error when standard output did not take all, also of what ArgumentParser prints.
+func watchStandardOutput() {
+    atexit {
+        do throws(ArchiveError) {
+            try flushStandardOutput()
+        } catch {
+            printError(error.description)
+            _exit(ExitStatus(error).rawValue)
+        }
     }
 }
 

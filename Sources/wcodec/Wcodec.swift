@@ -33,4 +33,9 @@ struct Wcodec: AsyncParsableCommand {
             PackCommand.self, UnpackCommand.self, ReportCommand.self, VerifyCommand.self, InspectCommand.self,
             GraphCommand.self, EstimateCommand.self, RunCommand.self, TuneCommand.self, CodecsCommand.self,
         ])
+
+    static func main() async {
+        watchStandardOutput()
+        await main(nil)
+    }
 }

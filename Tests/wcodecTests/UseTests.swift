@@ -203,12 +203,31 @@ struct UseTests {
         #expect(page.output.contains("×</strong> larger"))
     }
 
-    @Test(arguments: ["report model.wcz", "inspect model.wcz --json", "report model.wcz --html -o -"])
+    @Test(arguments: [
+        "report model.wcz", "inspect model.wcz --json", "report model.wcz --html -o -",
+        "unpack model.wcz --check",
+        "pack model.safetensors -o other.wcz --json", "--help", "pack --help", "--version",
+    ])
     func aFullDiskBehindStandardOutputIsAnError(command: String) async throws {
         let folder = try await sampleFolder(packed: true)
         let result = try await shell("$wcodec \(command) > /dev/full", in: folder)
         #expect(result.status == 73)
         #expect(result.errorLines == ["wcodec: standard output: no space left on device"])
+    }
+
+    /// Where what is printed is more than waits in memory, it fails before the end.
+    @Test(arguments: ["report many.wcz --json", "codecs", "--generate-completion-script bash"])
+    func aFullDiskIsNoticedBehindLongOutputToo(command: String) async throws {
+        let folder = try TemporaryFolder()
+        let tensors = (0..<60).map { Safetensors.Tensor.weights("layer\($0).weight", [32, 32], seed: UInt64($0)) }
+        try folder.write(Safetensors(tensors).bytes, "many.safetensors")
+        _ = try await wcodec("pack", "many.safetensors", "-q", in: folder)
+        let result = try await shell("$wcodec \(command) > /dev/full", in: folder)
+        #expect(result.status == 73 && result.errorLines.count == 1, "\(result.error)")
+        #expect(result.error.hasPrefix("wcodec: standard output: "), "\(result.error)")
+        // Who reads only the beginning gets it, and no complaint.
+        let head = try await shell("$wcodec \(command) | head -c 9", in: folder)
+        #expect(head.status == 0 && head.output.count == 9 && head.error.isEmpty, "\(head.error)")
     }
 
     @Test func theVersionIsPrinted() async throws {
