@@ -99,7 +99,8 @@ public struct ReportDocument: Encodable, Sendable {
             snr: weights > 0 && snr.isFinite ? snr : nil)
     }
 
-    /// The layers as CSV (RFC 4180), one line each after a heading.
+    /// The layers as CSV (RFC 4180), one line each after a heading; texts that a spreadsheet would take for a formula follow a
+    /// single quote.
     public var csv: String {
         var lines = [
             "name,kind,dtype,shape,weights,bits,codec,original_bytes,packed_bytes,ratio,bits_per_weight,stream_bits,entropy,"
@@ -107,8 +108,9 @@ public struct ReportDocument: Encodable, Sendable {
         ]
         for layer in layers {
             let fields: [String] = [
-                quoted(layer.name), layer.kind, layer.dtype, layer.shape.map(String.init).joined(separator: "x"),
-                "\(layer.weights)", "\(layer.bits)", quoted(layer.codec), "\(layer.originalBytes)",
+                Self.cell(layer.name), Self.cell(layer.kind), Self.cell(layer.dtype),
+                layer.shape.map(String.init).joined(separator: "x"), "\(layer.weights)", "\(layer.bits)",
+                Self.cell(layer.codec), "\(layer.originalBytes)",
                 "\(layer.packedBytes)",
                 "\(layer.ratio)", "\(layer.bitsPerWeight)", "\(layer.streamBits)", "\(layer.entropy)",
                 "\(layer.aboveEntropy)",
@@ -119,9 +121,12 @@ public struct ReportDocument: Encodable, Sendable {
         return lines.joined(separator: "\r\n") + "\r\n"
     }
 
-    private func quoted(_ text: String) -> String {
-        // By bytes: to a Character, "\r\n" is one, and a comma with an accent is no comma.
-        guard text.utf8.contains(where: { ",\"\r\n".utf8.contains($0) }) else { return text }
+    /// A text as a cell: on one line, no formula, and in quotes where RFC 4180 wants them.
+    private static func cell(_ text: String) -> String {
+        var text = printable(text)
+        if let first = text.unicodeScalars.first, "=+-@＝＋－＠".unicodeScalars.contains(first) { text = "'" + text }
+        // By bytes: to a Character, a comma with an accent is no comma.
+        guard text.utf8.contains(where: { ",\"".utf8.contains($0) }) else { return text }
         let quote = UInt8(ascii: "\"")
         let doubled = text.utf8.flatMap { $0 == quote ? [quote, quote] : [$0] }
         return "\"" + String(decoding: doubled, as: UTF8.self) + "\""

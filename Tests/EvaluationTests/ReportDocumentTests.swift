@@ -9,7 +9,15 @@ import WeightArchive
 /// The compression report as data.
 struct ReportDocumentTests {
     private static let names = [
-        "plain", "with,comma", "with \"quotes\"", "with\nnewline", "with\r\nboth", "accent,\u{301}",
+        "plain", "with,comma", "with \"quotes\"", "with\nnewline", "with\r\nboth", "accent,\u{301}", "=1+1", "-2",
+        "+x,\"y\"",
+        "@a", "\t=1", "right\u{202e}left",
+    ]
+    /// The same as a spreadsheet is to see them.
+    private static let cells = [
+        "plain", "with,comma", "with \"quotes\"", "with\u{fffd}newline", "with\u{fffd}\u{fffd}both", "accent,\u{301}",
+        "'=1+1",
+        "'-2", "'+x,\"y\"", "'@a", "\u{fffd}=1", "right\u{fffd}left",
     ]
 
     private func report(_ change: (inout PackOptions) -> Void = { _ in }) async throws -> (
@@ -76,7 +84,9 @@ struct ReportDocumentTests {
         let rows = try #require(parseCSV(report.csv))
         #expect(rows.count == 1 + Self.names.count)
         #expect(rows.allSatisfy { $0.count == rows[0].count })
-        #expect(rows.dropFirst().map { $0[0] } == Self.names)
+        #expect(rows.dropFirst().map { $0[0] } == Self.cells)
+        // A number stays one, also below 0.
+        #expect(rows.dropFirst().joined().allSatisfy { Double($0) == nil || !$0.hasPrefix("'") })
         #expect(rows[1][rows[0].firstIndex(of: "shape") ?? 0] == "32x40")
         #expect(rows[1][rows[0].firstIndex(of: "weights") ?? 0] == "1280")
     }
