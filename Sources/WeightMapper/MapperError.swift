@@ -2,6 +2,8 @@
 public enum MapperError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A weight is NaN or infinite, which no interval of [Wmin, Wmax] holds.
     case nonFinite(index: Int, value: String)
+    /// A finite weight is too large for the quantizer.
+    case tooLarge(index: Int, value: String, limit: String)
     /// Wmax - Wmin is more than a float64 holds.
     case rangeOverflow
     /// The shape cannot be a layer of that kind.
@@ -19,6 +21,8 @@ public enum MapperError: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .nonFinite(let index, let value):
             "weight \(index) is \(value), expected a finite number (--nonfinite exact keeps such tensors as they are)"
+        case .tooLarge(let index, let value, let limit):
+            "weight \(index) is \(value), expected a magnitude of at most \(limit) (--nonfinite exact keeps such tensors as they are)"
         case .rangeOverflow:
             "expected Wmax - Wmin to be a finite float64, found an overflow (--nonfinite exact keeps such tensors as they are)"
         case .shape(let kind, let shape, let expected):

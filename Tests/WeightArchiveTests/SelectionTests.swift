@@ -154,7 +154,7 @@ struct SelectionTests {
             let bytes = Safetensors([.weights("other", [32, 32]), tensor]).bytes
             let model = try folder.write(bytes, "m.safetensors")
             let error = await expectedError { try await pack(model, to: folder["m.wcz"]) { $0.force = true } }
-            #expect(error?.contains("tensor layer.weight") == true && error?.contains("\(index)") == true)
+            #expect(error?.hasPrefix("tensor layer.weight: \(model): weight \(index) is ") == true, "\(error ?? "")")
             try await pack(model, to: folder["m.wcz"]) {
                 $0.nonFinite = .exact
                 $0.force = true
@@ -174,8 +174,59 @@ struct SelectionTests {
         let folder = try TemporaryFolder()
         let tensor = Safetensors.Tensor("w", "F64", [32, 32], values.flatMap { littleEndian($0.bitPattern) })
         let model = try folder.write(Safetensors([tensor]).bytes, "m.safetensors")
-        #expect(await expectedError { try await pack(model, to: folder["m.wcz"]) }?.contains("tensor w") == true)
+        let error = await expectedError { try await pack(model, to: folder["m.wcz"]) }
+        #expect(error?.hasPrefix("tensor w: \(model): weight 0 is 1.797") == true, "\(error ?? "")")
         #expect(folder.contents == ["m.safetensors"])
+        try await pack(model, to: folder["m.wcz"]) { $0.nonFinite = .exact }
+        #expect(try PackedModel(folder["m.wcz"]).summary.kept.map(\.reason) == ["nonfinite"])
+    }
+
+    /// What the error recommends helps.
+    @Test(arguments: [Goal.bitsPerWeight(4), .maximumError(0.01), .signalToNoise(20)])
+    func weightsBeyondFloat32AreKeptWhereAGoalNeedsIt(goal: Goal) async throws {
+        let folder = try TemporaryFolder()
+        var tensor = Safetensors.Tensor.weights("large", [200, 200], dtype: "F64")
+        tensor.bytes.replaceSubrange(8 * 30_001..<8 * 30_002, with: littleEndian(1e39.bitPattern))
+        let model = try folder.write(Safetensors([.weights("other", [40, 40]), tensor]).bytes, "m.safetensors")
+        let error = await expectedError { try await pack(model, to: folder["m.wcz"]) { $0.goal = goal } }
+        let expected =
+            "weight 30001 is 1e+39, expected a magnitude of at most 3.4028234663852886e+38 (--nonfinite exact"
+        #expect(error?.hasPrefix("tensor large: \(model): \(expected)") == true, "\(error ?? "")")
+        let result = try await pack(model, to: folder["m.wcz"]) {
+            $0.goal = goal
+            $0.nonFinite = .exact
+        }
+        #expect(result.summary.kept.map(\.name) == ["large"])
+    }
+
+    @Test(
+        arguments: ["F16", "BF16", "F32"],
+        [QuantizerChoice.uniform, .trellis, .fixedPoint(FixedPointChoice(.exponent))])
+    func weightsNearTheLargestNumberOfTheirTypeStayFinite(dtype: String, quantizer: QuantizerChoice) async throws {
+        let folder = try TemporaryFolder()
+        // The largest number, 0.987 of it below 0, and many zeros, in whose favor ranges are widened: at 4 bits by more than the
+        // type has.
+        let (most, least): ([UInt8], [UInt8]) =
+            switch dtype {
+            case "F16": ([0xff, 0x7b], [0xe4, 0xfb])
+            case "BF16": ([0x7f, 0x7f], [0x7c, 0xff])
+            default: ([0xff, 0xff, 0x7f, 0x7f], [0xff, 0xff, 0x7c, 0xff])
+            }
+        let zero = [UInt8](repeating: 0, count: most.count)
+        let cycle = [zero, most, zero, least, zero, most]
+        let bytes = (0..<64 * 64).flatMap { cycle[$0 % cycle.count] }
+        let model = try folder.write(
+            Safetensors([.init("w", dtype, [64, 64], bytes)]).bytes, "m.safetensors")
+        for bits in [4, 5, 6, 8] {
+            let result = try await pack(model, to: folder["m.wcz"]) {
+                $0.quantizer = quantizer
+                $0.bits = bits
+                $0.force = true
+            }
+            // A float16 that became infinite is infinitely wrong.
+            let layer = result.summary.layers[0].statistics
+            #expect(layer.maximumError < layer.variance.squareRoot(), "\(bits) bits: \(layer.maximumError)")
+        }
     }
 
     @Test(arguments: [Float.greatestFiniteMagnitude, .leastNonzeroMagnitude, 1e-38])

@@ -194,7 +194,7 @@ extension ReportPage {
         case "type": "Not floating-point"
         case "optimizer": "Optimizer state"
         case "excluded": "Excluded by name"
-        case "nonfinite": "NaN or infinities in them"
+        case "nonfinite": "NaN, infinities or too large numbers in them"
         case "view": "Views of other tensors"
         default: reason
         }

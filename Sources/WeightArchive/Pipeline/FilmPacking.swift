@@ -193,7 +193,7 @@ extension Packer {
                 codebooks.append(codebook)
                 bins.withUnsafeMutableBytes { bins in plane.samples.withBytes { bins.copyMemory(from: $0) } }
             } catch {
-                throw ArchiveError.layer(tensor: layer.name, reason: error.description)
+                throw layerError(tensor, model, options, error)
             }
         }
         let isLossless = job.codec.description.isLossless

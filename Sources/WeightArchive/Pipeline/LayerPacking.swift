@@ -26,7 +26,7 @@ extension Packer {
         do throws(MapperError) {
             quantized = try quantize(job, tensor, scale: scale)
         } catch {
-            throw ArchiveError.layer(tensor: job.name, reason: error.description)
+            throw layerError(tensor, model, options, error)
         }
         var codecs = try codecs(for: quantized, job)
         var best = try smallest(quantized, job, codecs)
@@ -134,7 +134,7 @@ extension Packer {
             try codebook.restore(planes, job.geometry, tensor.dtype, into: bytes)
             return try measureExact(tensor, job, planes, codebook, UnsafeRawBufferPointer(bytes))
         } catch let error as MapperError {
-            throw ArchiveError.layer(tensor: job.name, reason: error.description)
+            throw layerError(tensor, model, options, error)
         }
     }
 

@@ -104,7 +104,7 @@ func bins<Bin: BinScalar>(
             ? try quantizer.quantize(TensorWeights<Double>(model, tensor.record), geometry, into: &span)
             : try quantizer.quantize(TensorWeights<Float>(model, tensor.record), geometry, into: &span)
     } catch {
-        throw ArchiveError.layer(tensor: tensor.record.name, reason: error.description)
+        throw layerError(tensor.record, model, options, error)
     }
     return bins
 }

@@ -69,6 +69,11 @@ struct LayerSample: Sendable {
         )
     }
 
+    /// What went wrong with the sample, as an error of the layer.
+    func failure(_ error: MapperError) -> ArchiveError {
+        layerError(packer.tensors[job.tensor].record, packer.model, packer.options, error)
+    }
+
     private func restore(_ planes: [Plane], _ codebook: TrellisCodebook) throws(MapperError) -> [Float] {
         var restored = [Float](repeating: 0, count: weights.count)
         var failure: MapperError?

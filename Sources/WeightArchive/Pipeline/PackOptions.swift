@@ -2,7 +2,7 @@ import Codecs
 import ModelFiles
 import WeightMapper
 
-/// What to do with a tensor that holds NaN or infinities.
+/// What to do with a tensor that holds NaN, infinities or numbers too large to be quantized.
 public enum NonFinitePolicy: String, Sendable, CaseIterable {
     /// Refuse the model.
     case error

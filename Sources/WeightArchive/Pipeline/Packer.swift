@@ -40,7 +40,8 @@ public struct Packer: Sendable {
         }
         var tensors = try select(model, options)
         if options.nonFinite == .exact, options.quantizer != .exact {
-            for i in tensors.indices where tensors[i].kept == nil && !isFiniteThroughout(tensors[i].record, model) {
+            for i in tensors.indices
+            where tensors[i].kept == nil && unfitWeight(of: tensors[i].record, in: model, options) != nil {
                 tensors[i].kept = .nonfinite
                 tensors[i].geometry = nil
             }
@@ -231,7 +232,7 @@ extension Packer {
                         ? try quantizer.quantize(TensorWeights<Double>(model, tensor), layer.geometry, into: &bins)
                         : try quantizer.quantize(TensorWeights<Float>(model, tensor), layer.geometry, into: &bins))
             } catch {
-                throw ArchiveError.layer(tensor: layer.name, reason: error.description)
+                throw layerError(tensor, model, options, error)
             }
         }
         var results: [GroupRecord.Layer] = []
@@ -299,17 +300,4 @@ extension Packer {
                 entropy: histogram.entropy, variance: meter.variance, meanSquaredError: meter.meanSquaredError,
                 maximumError: meter.maximumError))
     }
-}
-
-/// Whether every weight of a tensor is finite.
-private func isFiniteThroughout(_ tensor: TensorRecord, _ model: ModelFile) -> Bool {
-    func check<Scalar: WeightScalar>(_ weights: TensorWeights<Scalar>) -> Bool {
-        var isFinite = true
-        weights.forEachChunk { (_, chunk) in
-            for i in chunk.indices where !chunk[i].isFinite { isFinite = false }
-        }
-        return isFinite
-    }
-    return tensor.dtype == .f64
-        ? check(TensorWeights<Double>(model, tensor)) : check(TensorWeights<Float>(model, tensor))
 }

@@ -178,7 +178,7 @@ extension Packer {
         do throws(MapperError) {
             return try body()
         } catch {
-            throw .layer(tensor: tensors[tensor].record.name, reason: error.description)
+            throw layerError(tensors[tensor].record, model, options, error)
         }
     }
 

@@ -179,7 +179,7 @@ struct RateControl {
                     packer, samples[index].job, packer.options.effort, size: Self.sampleSizes.large
                 ).cost(step: steps[index], isCoded: true)
             } catch let error as MapperError {
-                throw ArchiveError.layer(tensor: samples[index].job.name, reason: error.description)
+                throw samples[index].failure(error)
             }
         } done: {
             costs[$0] = $1

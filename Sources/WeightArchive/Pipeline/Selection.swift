@@ -16,7 +16,7 @@ public enum KeepReason: String, Sendable, Codable {
     case optimizer
     /// Matched by `--exclude`.
     case excluded
-    /// NaN or infinities inside, with `--nonfinite exact`.
+    /// NaN, infinities or numbers too large to be quantized inside, with `--nonfinite exact`.
     case nonfinite
     /// A view with gaps, or one that overlaps another tensor: its bytes are not its own.
     case view

@@ -95,6 +95,7 @@ public struct TensorWeights<Scalar: WeightScalar>: WeightSource {
     /// The tensor they belong to.
     public let tensor: TensorRecord
     public var count: Int { tensor.count }
+    public var largestFinite: Double { tensor.dtype.largestFinite }
 
     /// The type that a tensor's weights are handed over in must be `Double` for float64 and `Float` for all others.
     public init(_ model: ModelFile, _ tensor: TensorRecord) {

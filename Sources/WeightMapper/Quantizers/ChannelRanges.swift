@@ -61,7 +61,8 @@ public struct ChannelRanges: Sendable, Hashable {
         let exactHighs = zip(lows, highs).map { $0 <= $1 ? Double($1) : 0 }
         let encoding: Encoding = Scalar.self == Double.self ? .float64 : .float32
         if let zeroBits, zeros >= max(weights.count / 16, 16),
-            let centered = ZeroCentered(lows: exactLows, highs: exactHighs, bits: zeroBits)
+            let centered = ZeroCentered(
+                lows: exactLows, highs: exactHighs, bits: zeroBits, largest: weights.largestFinite)
         {
             self.init(stored: centered.lows, centered.highs, channels, encoding)
         } else {
@@ -93,8 +94,9 @@ extension ChannelRanges {
         var lows: [Double]
         var highs: [Double]
 
-        /// `nil` where so few intervals would become much wider, or bounds of so many would not be exact in binary32.
-        init?(lows: [Double], highs: [Double], bits: Int) {
+        /// `nil` where so few intervals would become much wider, or bounds of so many would not be exact in binary32 or be beyond
+        /// the largest number of the weights' type.
+        init?(lows: [Double], highs: [Double], bits: Int, largest: Double) {
             guard (4...13).contains(bits) else { return nil }
             self.lows = lows
             self.highs = highs
@@ -115,6 +117,7 @@ extension ChannelRanges {
                 else { return nil }
                 self.lows[channel] = -(below + 0.5) * exact
                 self.highs[channel] = (intervals - below - 0.5) * exact
+                guard -self.lows[channel] <= largest, self.highs[channel] <= largest else { return nil }
             }
         }
     }

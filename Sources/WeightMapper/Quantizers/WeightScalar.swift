@@ -49,8 +49,15 @@ public protocol WeightSource {
     associatedtype Scalar: WeightScalar
     /// Number of weights.
     var count: Int { get }
+    /// Largest finite number of the type that weights are restored to, beyond which none may be.
+    var largestFinite: Double { get }
     /// Calls `body` with consecutive chunks and the index of each chunk's first weight.
     func forEachChunk<Failure: Error>(_ body: (Int, Span<Scalar>) throws(Failure) -> Void) throws(Failure)
+}
+
+extension WeightSource {
+    /// That of `Scalar`.
+    public var largestFinite: Double { Double(Scalar.greatestFiniteMagnitude) }
 }
 
 /// Weights that are in memory as an array.

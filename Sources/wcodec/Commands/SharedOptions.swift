@@ -62,7 +62,10 @@ struct MappingOptions: ParsableArguments {
             "Keep tensors exactly as they are; may be repeated, and wins over --include.", valueName: "regex"))
     var exclude: [String] = []
 
-    @Option(help: "What to do with tensors that hold NaN or infinities: refuse the model, or keep them exactly.")
+    @Option(
+        help: ArgumentHelp(
+            "What to do with tensors that hold NaN, infinities or numbers too large to be quantized: refuse the model, or keep "
+                + "them exactly."))
     var nonfinite: NonFinitePolicy = .error
 
     @Option(
