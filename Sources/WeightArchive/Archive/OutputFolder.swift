@@ -42,7 +42,9 @@ final class OutputFolder {
         for folder in RelativeName.folders(of: names) { try makeFolder("\(root)/\(folder)", isOutput: false) }
         if temporary == nil {
             outputs = try names.map { name throws(ArchiveError) in
-                try AtomicFile("\(self.path)/\(name)", force: true, inputs: inputs)
+                // A link could lead out of the folder, which nobody asked for.
+                try AtomicFile(
+                    "\(self.path)/\(name)", force: true, inputs: inputs, followsLinks: false)
             }
             files = RestoredFiles(outputs.map { ($0.temporary, $0.path) })
         } else {
