@@ -76,4 +76,26 @@ struct OutputUseTests {
         #expect(refused.status == 73 && refused.error.contains("out/model-00002-of-00002.safetensors"))
         #expect(try await shell("test -p out/*", in: folder).status == 0)
     }
+
+    @Test func permissionsOfFilesDoNotShowInAPackedFile() async throws {
+        let folder = try await sampleFolder()
+        // Where there is a link of its name, what waits to be packed lies in a file without one.
+        let result = try await shell(
+            """
+            ln -s nowhere c.wcz.partial; ln -s nowhere d.wcz.partial
+            for run in 'a.wcz 022' 'b.wcz 077' 'c.wcz 022' 'd.wcz 0277'; do
+                set -- $run
+                (umask $2; $wcodec pack model.safetensors -q -o $1 2>/dev/null) || exit
+            done
+            cmp a.wcz b.wcz && cmp a.wcz c.wcz && cmp a.wcz d.wcz && chmod u+w d.wcz
+            """, in: folder)
+        #expect(result.status == 0, "\(result.output)\(result.error)")
+        // In the directory each entry is a file that its owner may write to and all may read, as UNIX has it.
+        let bytes = try fileBytes(folder["a.wcz"])
+        let entries = bytes.indices.filter { bytes[$0...].starts(with: [0x50, 0x4b, 1, 2]) }
+        #expect(entries.count == StoredZip(bytes)?.entries.count)
+        for entry in entries {
+            #expect(bytes[entry + 5] == 3 && Array(bytes[entry + 38..<entry + 42]) == [0, 0, 0xa4, 0x81])
+        }
+    }
 }
