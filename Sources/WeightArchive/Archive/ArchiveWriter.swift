@@ -72,12 +72,13 @@ final class ArchiveWriter {
 
     /// Completes the archive by its trailer, and gives it its name.
     func finish() throws(ArchiveError) {
-        try output.commit { (file, size) throws(ArchiveError) in
+        try output.reopen { (file, size) throws(ArchiveError) in
             let digest = try hash(file, size - Trailer.digits, path: output.path)
             try withBytes(of: Array(digest.utf8)) { bytes throws(ArchiveError) in
                 try writeFully(file, bytes, at: size - Trailer.digits, path: output.path)
             }
         }
+        try output.commit()
     }
 
     /// Forgets all entries, their bytes and an archive that was written, to begin anew.

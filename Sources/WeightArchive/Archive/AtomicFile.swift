@@ -15,6 +15,7 @@ final class AtomicFile {
     private let target: String
     private let force: Bool
     private let followsLinks: Bool
+    private let isLasting: Bool
     private var isCommitted = false
 
     /// - Parameters:
@@ -22,13 +23,15 @@ final class AtomicFile {
     ///   - force: whether a file of that name is replaced.
     ///   - inputs: files that the work reads, which it must not replace.
     ///   - followsLinks: whether the file that a link leads to is replaced rather than the link.
+    ///   - isLasting: whether the file is to outlive a power failure, which takes the time to write it to the disk.
     /// - Throws: `ArchiveError.exists` when the path exists and `force` is false, `.cannotWrite`.
     init(
-        _ path: String, force: Bool, inputs: [String] = [], followsLinks: Bool = true
+        _ path: String, force: Bool, inputs: [String] = [], followsLinks: Bool = true, isLasting: Bool = true
     ) throws(ArchiveError) {
         self.path = path
         self.force = force
         self.followsLinks = followsLinks
+        self.isLasting = isLasting
         guard let name = path.split(separator: "/", omittingEmptySubsequences: false).last,
             !["", ".", ".."].contains(name)
         else { throw .cannotWrite(path: path, reason: "expected the name of a file to write") }
@@ -94,18 +97,42 @@ final class AtomicFile {
     /// Removes the temporary file, which may be written anew.
     func removeTemporary() { unlink(temporary) }
 
-    /// Gives the file its name, after a last look at it.
+    /// Gives the file its name, once the disk has it.
     ///
-    /// - Parameter complete: receives the open file and its size in bytes.
-    /// - Returns: the size.
+    /// - Returns: its size in bytes.
     @discardableResult
-    func commit(_ complete: (Int32, Int) throws(ArchiveError) -> Void = { (_, _) in }) throws(ArchiveError) -> Int {
+    func commit() throws(ArchiveError) -> Int {
+        let size = try synchronize()
+        try takeName()
+        if isLasting { try WeightArchive.synchronize(folder: folder) }
+        return size
+    }
+
+    /// Waits until the disk has the temporary file.
+    ///
+    /// - Returns: its size in bytes.
+    @discardableResult
+    func synchronize() throws(ArchiveError) -> Int {
+        try reopen { (file, size) throws(ArchiveError) in
+            if isLasting { try WeightArchive.synchronize(file, path: path) }
+            return size
+        }
+    }
+
+    /// Opens the temporary file again.
+    ///
+    /// - Parameter body: receives the open file and its size in bytes.
+    func reopen<Result>(_ body: (Int32, Int) throws(ArchiveError) -> Result) throws(ArchiveError) -> Result {
         let file = open(temporary, O_RDWR | O_CLOEXEC)
         guard file >= 0 else { throw .cannotWrite(path: path, reason: systemMessage()) }
         defer { close(file) }
         var status = stat()
         guard fstat(file, &status) == 0 else { throw .cannotWrite(path: path, reason: systemMessage()) }
-        try complete(file, Int(status.st_size))
+        return try body(file, Int(status.st_size))
+    }
+
+    /// Gives the file its name.
+    func takeName() throws(ArchiveError) {
         // A link does not replace a file that came into being meanwhile; not every file system has links.
         if !force, link(temporary, path) == 0 {
             unlink(temporary)
@@ -117,7 +144,6 @@ final class AtomicFile {
             guard rename(temporary, target) == 0 else { throw .cannotWrite(path: path, reason: systemMessage()) }
         }
         isCommitted = true
-        return Int(status.st_size)
     }
 }
 

@@ -51,6 +51,16 @@ struct RestoredFiles: Sendable {
         try open(index, O_CREAT | O_EXCL) { new, path in try body(old, new, path) }
     }
 
+    /// Waits until the disk has the files.
+    func synchronize() throws(ArchiveError) {
+        for (written, shown) in paths {
+            let file = Glibc.open(written, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+            guard file >= 0 else { throw .cannotWrite(path: shown, reason: systemMessage()) }
+            defer { close(file) }
+            try WeightArchive.synchronize(file, path: shown)
+        }
+    }
+
     /// Removes the files that were made.
     func remove() {
         for path in paths { unlink(path.written) }

@@ -17,23 +17,25 @@ public struct Unpacker: Sendable {
     ///   - path: the file or folder to write.
     ///   - threads: jobs at the same time.
     ///   - force: whether existing files are replaced; in an existing folder one after the other.
+    ///   - isLasting: whether the files are to outlive a power failure, for which the disk must have them first.
     ///   - progress: receives progress.
     /// - Returns: names of the tensors that this machine's decoders restored a little otherwise than they were at packing,
     ///   which happens with lossy audio only.
     /// - Throws: `ArchiveError`; then no output exists.
     @discardableResult
     public func unpack(
-        to path: String, threads: Int, force: Bool, progress: ProgressHandler = { _ in }
+        to path: String, threads: Int, force: Bool, isLasting: Bool = true, progress: ProgressHandler = { _ in }
     ) async throws -> [String] {
         guard packed.isFolder else {
-            let output = try AtomicFile(path, force: force, inputs: [packed.path])
+            let output = try AtomicFile(path, force: force, inputs: [packed.path], isLasting: isLasting)
             TemporaryName.removeLeftovers(in: output.folder)
             let changed = try await restore(
                 to: RestoredFiles([(output.temporary, path)]), threads: threads, progress)
             try output.commit()
             return changed
         }
-        let output = try OutputFolder(path, names: packed.fileNames, force: force, inputs: [packed.path])
+        let output = try OutputFolder(
+            path, names: packed.fileNames, force: force, inputs: [packed.path], isLasting: isLasting)
         let changed = try await restore(to: output.files, threads: threads, progress)
         try output.commit()
         return changed
