@@ -72,13 +72,16 @@ public final class MappedFile: Sendable {
         }
     }
 
+    /// The system's folder for temporary files: `TMPDIR`, else `/var/tmp`.
+    package static var temporaryFolder: String { getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp" }
+
     /// Makes a temporary file as ``temporary(for:write:)`` does, but with a name, which is gone when `body` is done.
     ///
     /// - Parameter body: receives the open file's descriptor and its name, which it should remove when it can.
     static func withTemporaryFile<Result>(
         for path: String, _ body: (Int32, String) throws(ModelFileError) -> Result
     ) throws(ModelFileError) -> Result {
-        let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
+        let folder = temporaryFolder
         let name = "\(folder)/.wcodec-\(getpid())-\(UInt64.random(in: 0 ... .max)).plain"
         let descriptor = Glibc.open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {

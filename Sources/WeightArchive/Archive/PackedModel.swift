@@ -18,10 +18,15 @@ public struct PackedModel: Sendable {
     ///
     /// - Parameter base: the model that it was packed against, where there was one.
     /// - Throws: `ArchiveError`.
-    public init(_ path: String, base: ModelFile? = nil) throws {
+    public init(_ path: String, base: ModelFile? = nil) throws { try self.init(path, at: nil, base: base) }
+
+    /// Opens a packed file that does not have its name yet.
+    ///
+    /// - Parameter place: where it is until then.
+    init(_ path: String, at place: String?, base: ModelFile?) throws {
         self.path = path
         self.base = base
-        reader = try ArchiveReader(path)
+        reader = try ArchiveReader(path, at: place)
         let manifest = try Self.manifest(try reader.read(EntryName.manifest), path: path)
         if manifest.version < 3 {
             let names =

@@ -120,9 +120,7 @@ public struct Gallery: Sendable {
         try forEachPicture(bins, geometry, bits: bits) { number, png in
             let file = firstFiles[layer] + number
             try files.create(file, size: 0)
-            try files.write(to: file) { descriptor, path in
-                try png.withUnsafeBytes { try writeFully(descriptor, $0, at: 0, path: path) }
-            }
+            try files.write(to: file) { write in try png.withUnsafeBytes { try write(0, $0) } }
         }
     }
 }

@@ -155,7 +155,9 @@ public struct Packer: Sendable {
                     try writer.restart()
                     continue
                 }
-                try writer.finish()
+                // Before it has its name: what unpacking will do is done, so that a model that cannot be restored is no success.
+                _ = try await Unpacker(writer.complete(base: options.base)).check(threads: max(options.threads, 1))
+                try writer.commit()
                 let original = model.files.reduce(0) { $0 + $1.originalSize }
                 return PackResult(
                     originalBytes: original, packedBytes: size, summary: ArchiveSummary(manifest, packedBytes: size),
