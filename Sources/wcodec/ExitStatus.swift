@@ -24,7 +24,10 @@ enum ExitStatus: Int32 {
         self =
             switch error {
             case let error as ModelFileError:
-                if case .unreadable = error { .unreadable } else { .badInput }
+                switch error {
+                case .unreadable, .changed: .unreadable
+                case .notAModel, .unsupported, .malformed, .invalidTensor, .noTensors: .badInput
+                }
             case let error as ArchiveError:
                 switch error {
                 case .io: .unreadable
@@ -38,7 +41,7 @@ enum ExitStatus: Int32 {
             case is EvaluationError: .badInput
             case let error as GraphError:
                 switch error {
-                case .file(.unreadable): .unreadable
+                case .file(.unreadable), .file(.changed): .unreadable
                 case .request: .unreadable
                 case .node, .graph, .file, .option: .badInput
                 }
@@ -63,6 +66,7 @@ enum ExitStatus: Int32 {
 func reportingErrors(_ work: () async throws -> Void) async throws {
     do {
         try await work()
+        try MappedFile.checkAllWhole()
         // `print` says nothing of a full disk.
         guard fflush(nil) == 0 else { throw unwritableStandardOutput() }
     } catch let error as ExitCode {

@@ -12,7 +12,7 @@ final class ArchiveReader: Sendable {
     // libzip's archives are not to be used from two threads at once.
     private let archive: Mutex<ZipArchive>
     /// The file in memory, and where in it entries lie: large streams need not be copied.
-    private let file: MappedFile
+    let file: MappedFile
     private let places: [String: Range<Int>]
 
     /// Opens a packed file and checks the hash over all of it.

@@ -80,6 +80,29 @@ public struct PackedModel: Sendable {
         }
     }
 
+    /// Does what reads the packed file, and makes sure that this, and the model that it was packed against, stayed as they were.
+    ///
+    /// - Throws: what `work` throws, or instead `ModelFileError.changed`.
+    func whileUnchanged<Result>(_ work: () async throws -> Result) async throws -> Result {
+        let result: Result
+        do {
+            result = try await work()
+        } catch ArchiveError.cancelled {
+            throw ArchiveError.cancelled
+        } catch {
+            // Whatever went wrong, that is why.
+            try checkUnchanged()
+            throw error
+        }
+        try checkUnchanged()
+        return result
+    }
+
+    private func checkUnchanged() throws(ModelFileError) {
+        try reader.file.checkUnchanged()
+        try base?.checkUnchanged()
+    }
+
     /// Whether a file is a packed one, whole or damaged: a ZIP whose first entry is the manifest.
     ///
     /// - Throws: `ArchiveError.io` when it cannot be read.

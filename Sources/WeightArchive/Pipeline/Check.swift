@@ -24,6 +24,10 @@ extension Unpacker {
     /// - Complexity: linear in the size of the model; memory for the largest tensors, twice of those that others were packed
     ///   against.
     public func check(threads: Int, progress: ProgressHandler = { _ in }) async throws -> CheckResult {
+        try await packed.whileUnchanged { try await checkAll(threads: threads, progress) }
+    }
+
+    private func checkAll(threads: Int, _ progress: ProgressHandler) async throws -> CheckResult {
         let valid = packed.valid
         let sources = valid.manifest.source.files
         let scratch = sources.contains { $0.recoding != nil } ? try ScratchFolder() : nil

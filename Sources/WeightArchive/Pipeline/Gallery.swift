@@ -90,6 +90,7 @@ public struct Gallery: Sendable {
             done += chosen[index].geometry.count
             progress(Progress(done: done, total: total))
         }
+        try model.checkUnchanged()
         try folder.commit()
         return gallery
     }

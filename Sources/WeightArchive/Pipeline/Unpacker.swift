@@ -44,6 +44,12 @@ public struct Unpacker: Sendable {
     private func restore(
         to files: RestoredFiles, threads: Int, _ progress: ProgressHandler
     ) async throws -> [String] {
+        try await packed.whileUnchanged { try await restoreAll(to: files, threads: threads, progress) }
+    }
+
+    private func restoreAll(
+        to files: RestoredFiles, threads: Int, _ progress: ProgressHandler
+    ) async throws -> [String] {
         try restoreSurroundings(to: files)
         let groups = packed.valid.groups
         let planed = packed.valid.planed
