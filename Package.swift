@@ -52,13 +52,15 @@ let package = Package(
         .target(name: "CEngineShims", path: "Sources/CLibs/CEngineShims"),
         // Inner loops that are compiled for several sets of instructions.
         .target(name: "CNativeKernels", path: "Sources/CLibs/CNativeKernels"),
+        // What becomes of a mapped file that another program makes shorter.
+        .target(name: "CMappings", path: "Sources/CLibs/CMappings"),
         // Inner loops of the trellis quantizer.
         .target(name: "CTrellis", path: "Sources/CLibs/CTrellis"),
 
         library("WeightMapper", ["CTrellis"]),
         library("Codecs", ["CPNG", "CCodecShims"]),
         library(
-            "ModelFiles", ["CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+            "ModelFiles", ["CMappings", "CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
             exclude: ["ONNX/onnx.proto"]),
         library(
             "ModelGraph",

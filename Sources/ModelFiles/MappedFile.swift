@@ -1,9 +1,10 @@
+import CMappings
 import Glibc
 
 /// A regular file mapped into memory, read only.
 ///
-/// Bytes are read from disk as they are touched. The file must not be made shorter while it is mapped: touching a byte
-/// that is gone raises SIGBUS, as with every mapped file.
+/// Bytes are read from disk as they are touched. Another program may write to the file meanwhile: what is made of it counts
+/// only when ``checkUnchanged()`` was content afterwards. Bytes that are gone are zeros.
 public final class MappedFile: Sendable {
     /// The path it was opened by.
     public let path: String
@@ -11,6 +12,10 @@ public final class MappedFile: Sendable {
     public let size: Int
     // Safe to share: the mapping is read-only and lives exactly as long as the object.
     nonisolated(unsafe) private let base: UnsafeRawPointer?
+    /// What keeps a byte that is gone from ending the process.
+    nonisolated(unsafe) private let watch: OpaquePointer?
+    /// What the file of `path` was when it was opened.
+    let opened: FileStatus
 
     /// Maps a file.
     ///
@@ -34,7 +39,12 @@ public final class MappedFile: Sendable {
     ///   - descriptor: a regular file opened for reading.
     ///   - path: how errors call it.
     /// - Throws: ``ModelFileError/unreadable(path:reason:)``.
-    public init(_ descriptor: Int32, path: String) throws(ModelFileError) {
+    public convenience init(_ descriptor: Int32, path: String) throws(ModelFileError) {
+        try self.init(descriptor, path: path, original: nil)
+    }
+
+    /// - Parameter original: the file whose plain form it is, if any.
+    private init(_ descriptor: Int32, path: String, original: MappedFile?) throws(ModelFileError) {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw .unreadable(path: path, reason: systemMessage()) }
         switch status.st_mode & S_IFMT {
@@ -43,34 +53,43 @@ public final class MappedFile: Sendable {
         default: throw .unreadable(path: path, reason: "expected a regular file, found a device, pipe or socket")
         }
         self.path = path
+        opened = original?.opened ?? FileStatus(status)
         size = Int(status.st_size)
         guard size > 0 else {
             base = nil
+            watch = nil
             return
         }
         guard let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
             throw .unreadable(path: path, reason: systemMessage())
         }
         base = UnsafeRawPointer(address)
+        watch = wc_watch(address, size, path)
     }
 
-    /// Maps a temporary file that `write` fills, under the path of the file it stands for.
+    /// Whether bytes of it were gone when they were read.
+    var isTorn: Bool { watch.map(wc_is_torn) ?? false }
+
+    /// Maps a temporary file that `write` fills, which stands for another file, under its path.
     ///
     /// It lies in the system's folder for temporary files (`TMPDIR`, else `/var/tmp`) and has no name: nothing of it stays.
     ///
     /// - Parameters:
-    ///   - path: the original, as errors name it.
+    ///   - original: the file that it stands for.
     ///   - write: receives the open file's descriptor.
     /// - Throws: ``ModelFileError/unreadable(path:reason:)`` when there is no room, and what `write` throws.
     static func temporary(
-        for path: String, write: (Int32) throws(ModelFileError) -> Void
+        for original: MappedFile, write: (Int32) throws(ModelFileError) -> Void
     ) throws(ModelFileError) -> MappedFile {
-        try withTemporaryFile(for: path) { (descriptor, name) throws(ModelFileError) in
+        try withTemporaryFile(for: original.path) { (descriptor, name) throws(ModelFileError) in
             unlink(name)
             try write(descriptor)
-            return try MappedFile(descriptor, path: path)
+            return try MappedFile(descriptor, path: original.path, original: original)
         }
     }
+
+    /// The system's folder for temporary files: `TMPDIR`, else `/var/tmp`.
+    package static var temporaryFolder: String { getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp" }
 
     /// Makes a temporary file as ``temporary(for:write:)`` does, but with a name, which is gone when `body` is done.
     ///
@@ -78,7 +97,7 @@ public final class MappedFile: Sendable {
     static func withTemporaryFile<Result>(
         for path: String, _ body: (Int32, String) throws(ModelFileError) -> Result
     ) throws(ModelFileError) -> Result {
-        let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
+        let folder = temporaryFolder
         let name = "\(folder)/.wcodec-\(getpid())-\(UInt64.random(in: 0 ... .max)).plain"
         let descriptor = Glibc.open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
@@ -92,6 +111,7 @@ public final class MappedFile: Sendable {
     }
 
     deinit {
+        if let watch { wc_unwatch(watch) }
         if let base { munmap(UnsafeMutableRawPointer(mutating: base), size) }
     }
 

@@ -10,6 +10,8 @@ public enum ModelFileError: Error, Sendable, Equatable, CustomStringConvertible 
     case malformed(path: String, part: String, expected: String, found: String)
     /// A tensor's description disagrees with itself or with the file.
     case invalidTensor(path: String, tensor: String, expected: String, found: String)
+    /// The file was written to, or replaced, while it was read.
+    case changed(path: String, expected: String, found: String)
     /// The file is well formed but describes no tensor.
     case noTensors(path: String)
 
@@ -25,6 +27,8 @@ public enum ModelFileError: Error, Sendable, Equatable, CustomStringConvertible 
             "\(shown(path)): \(part): expected \(shown(expected)), found \(shown(found))"
         case .invalidTensor(let path, let tensor, let expected, let found):
             "\(shown(path)): tensor \(quoted(tensor)): expected \(shown(expected)), found \(shown(found))"
+        case .changed(let path, let expected, let found):
+            "\(shown(path)): changed while it was read: expected \(expected), found \(found)"
         case .noTensors(let path):
             "\(shown(path)): expected at least one tensor, found none"
         }

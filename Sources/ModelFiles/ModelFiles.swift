@@ -43,6 +43,18 @@ public enum ModelFiles {
             return try ModelDirectory.open(path)
         }
         let file = try MappedFile(path)
+        do throws(ModelFileError) {
+            return try open(file, layout: layout)
+        } catch {
+            // Whatever was found, that is why.
+            try file.checkUnchanged()
+            throw error
+        }
+    }
+
+    /// Opens a file in the format that its content has.
+    private static func open(_ file: MappedFile, layout: String?) throws(ModelFileError) -> ModelFile {
+        let path = file.path
         let format = formats.first { $0.recognizes(file) }
         if let layout {
             if let format {

@@ -25,7 +25,10 @@ enum ExitStatus: Int32 {
         self =
             switch error {
             case let error as ModelFileError:
-                if case .unreadable = error { .unreadable } else { .badInput }
+                switch error {
+                case .unreadable, .changed: .unreadable
+                case .notAModel, .unsupported, .malformed, .invalidTensor, .noTensors: .badInput
+                }
             case let error as ArchiveError:
                 switch error {
                 case .io: .unreadable
@@ -39,7 +42,7 @@ enum ExitStatus: Int32 {
             case is EvaluationError: .badInput
             case let error as GraphError:
                 switch error {
-                case .file(.unreadable): .unreadable
+                case .file(.unreadable), .file(.changed): .unreadable
                 case .request: .unreadable
                 case .node, .graph, .file, .option: .badInput
                 }
@@ -64,6 +67,7 @@ enum ExitStatus: Int32 {
 func reportingErrors(_ work: () async throws -> Void) async throws {
     do {
         try await work()
+        try MappedFile.checkAllWhole()
     } catch let error as ExitCode {
         throw error
     } catch let error as ValidationError {

@@ -63,6 +63,41 @@ struct CheckUseTests {
         #expect((object["roundedOtherwise"] as? [String])?.count == 1)
     }
 
+    @Test(arguments: ["\"entries\":[99]", "\"level\":12", "crc"])
+    func whatCannotBeCompressedAgainIsFound(forgery: String) async throws {
+        let folder = try TemporaryFolder()
+        let temporary = try folder.makeFolder("tmp")
+        try folder.write(try fileBytes(modelFixture("arrays_compressed.npz")), "m.npz")
+        #expect(try await wcodec("pack", "m.npz", in: folder).status == 0)
+        var zip = try #require(StoredZip(try fileBytes(folder["m.wcz"])))
+        var manifest = String(decoding: try #require(zip["manifest.json"]), as: UTF8.self)
+        if forgery == "crc" {
+            // What is restored would not be what its checksum says.
+            var skeleton = try #require(zip["skeleton/m.npz"])
+            let entry = try #require(skeleton.indices.last { skeleton[$0...].starts(with: [0x50, 0x4b, 1, 2]) })
+            manifest = manifest.replacing(xxh3(skeleton), with: "")
+            skeleton[entry + 16] ^= 1
+            manifest = manifest.replacing("\"skeleton\":\"\"", with: "\"skeleton\":\"\(xxh3(skeleton))\"")
+            zip["skeleton/m.npz"] = skeleton
+        } else {
+            let field = forgery.prefix { $0 != ":" }
+            let old = try #require(manifest.firstMatch(of: try Regex("\(field):(\\[[^\\]]*\\]|[0-9]+)")))
+            manifest.replaceSubrange(old.range, with: forgery)
+        }
+        zip["manifest.json"] = Array(manifest.utf8)
+        try folder.write(zip.packed, "forged.wcz")
+        let before = folder.contents
+        let result = try await wcodec("unpack", "forged.wcz", "--check", in: folder, environment: ["TMPDIR": temporary])
+        #expect(result.status == 65 && result.output.isEmpty && result.errorLines.count == 1)
+        #expect(
+            result.error.hasPrefix("wcodec: forged.wcz: expected a file that can be made of its plain form: m.npz: "),
+            "\(result.error)")
+        #expect(folder.contents == before)
+        let intact = try await wcodec("unpack", "m.wcz", "--check", in: folder, environment: ["TMPDIR": temporary])
+        #expect(intact.status == 0 && intact.output.contains("intact"))
+        #expect(folder.contents == before)
+    }
+
     @Test func aDeltaIsCheckedAgainstItsBase() async throws {
         let folder = try await sampleFolder()
         _ = try await shell("cp model.safetensors base.safetensors", in: folder)

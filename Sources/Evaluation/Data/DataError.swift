@@ -31,6 +31,8 @@ public enum DataError: Error, Sendable, CustomStringConvertible {
     init(_ error: ModelFileError) {
         switch error {
         case .unreadable(let path, let reason): self = .unreadable(path: path, reason: reason)
+        case .changed(let path, let expected, let found):
+            self = .unreadable(path: path, reason: "changed meanwhile: expected \(expected), found \(found)")
         case .malformed(let path, let part, let expected, let found):
             self = .file(path: path, part: part, expected: expected, found: found)
         case .invalidTensor(let path, let tensor, let expected, let found):

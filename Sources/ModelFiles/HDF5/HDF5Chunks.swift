@@ -74,7 +74,7 @@ public struct HDF5Chunks: Hashable, Sendable, Codable {
         }
         for (index, first) in repeated { offsets[index] = offsets[first] }
         let result = HDF5Chunks(size: file.size, gaps: gaps, datasets: places)
-        let plain = try MappedFile.temporary(for: file.path) { (descriptor) throws(ModelFileError) in
+        let plain = try MappedFile.temporary(for: file) { (descriptor) throws(ModelFileError) in
             var output = OutputFile(descriptor, path: file.path)
             var position = 0
             for gap in gaps {

@@ -13,7 +13,7 @@ enum ONNX: ModelFormat {
             let apart = graphs.tensors.filter(\.needsPlainForm).map(\.name)
             guard !apart.isEmpty else { return (try describe(graphs, bytes, of: file, originalSize: file.size), nil) }
             let plain = ONNXPlainForm(graphs, of: file, bytes)
-            let mapped = try MappedFile.temporary(for: file.path) { (descriptor) throws(ModelFileError) in
+            let mapped = try MappedFile.temporary(for: file) { (descriptor) throws(ModelFileError) in
                 try plain.write(to: descriptor)
             }
             return (nil, (mapped, apart))

@@ -21,7 +21,7 @@ enum ZipCompression {
         }
         // Any document may be a ZIP: only what may hold tensors is worth the disk.
         guard !chosen.isEmpty, directory.entries.contains(where: { mayHoldTensors($0.name) }) else { return nil }
-        let plain = try MappedFile.temporary(for: file.path) { (descriptor) throws(ModelFileError) in
+        let plain = try MappedFile.temporary(for: file) { (descriptor) throws(ModelFileError) in
             var output = OutputFile(descriptor, path: file.path)
             try ZipRewriter(file, directory).write(chosen, method: 0, to: &output) {
                 (entry, content, output) throws(ModelFileError) in

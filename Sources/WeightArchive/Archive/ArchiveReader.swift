@@ -12,15 +12,19 @@ final class ArchiveReader: Sendable {
     // libzip's archives are not to be used from two threads at once.
     private let archive: Mutex<ZipArchive>
     /// The file in memory, and where in it entries lie: large streams need not be copied.
-    private let file: MappedFile
+    let file: MappedFile
     private let places: [String: Range<Int>]
 
     /// Opens a packed file and checks the hash over all of it.
     ///
+    /// - Parameters:
+    ///   - path: how errors call it.
+    ///   - place: where it is, when that is elsewhere.
     /// - Throws: `ArchiveError.io`, `.notAnArchive`, `.damaged`, also where ZIP readers would not agree on what is inside.
-    init(_ path: String) throws(ArchiveError) {
+    init(_ path: String, at place: String? = nil) throws(ArchiveError) {
         self.path = path
-        let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let place = place ?? path
+        let file = open(place, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard file >= 0 else { throw .io(path: path, reason: systemMessage()) }
         defer { close(file) }
         var status = stat()
@@ -29,7 +33,7 @@ final class ArchiveReader: Sendable {
             throw .io(path: path, reason: "expected a file, found a directory or device")
         }
         size = Int(status.st_size)
-        guard try Self.recognizes(path) else {
+        guard try Self.recognizes(place) else {
             throw .notAnArchive(path: path, found: size == 0 ? "an empty file" : "another kind of file")
         }
         var trailer = [UInt8](repeating: 0, count: min(Trailer.length, size))
@@ -45,12 +49,12 @@ final class ArchiveReader: Sendable {
             throw .damaged(path: path, part: "hash of the file", expected: expected, found: found)
         }
         var code: Int32 = 0
-        guard let handle = zip_open(path, ZIP_RDONLY, &code) else {
+        guard let handle = zip_open(place, ZIP_RDONLY, &code) else {
             throw .damaged(path: path, part: "ZIP directory", expected: "one", found: zipMessage(code))
         }
         let archive = ZipArchive(handle)
         do throws(ModelFileError) {
-            self.file = try MappedFile(file, path: path)
+            self.file = try MappedFile(file, path: place)
             let entries = try self.file.zipEntries()
             guard endsInTrailer(self.file), archive.lists(entries) else {
                 throw .malformed(

@@ -1,10 +1,11 @@
 import CZip
+import ModelFiles
 
 /// Collects the entries of a packed file and writes it whole or not at all.
 ///
 /// Entries wait on the disk, so that memory does not keep them: while it is written, an archive takes twice its size.
 final class ArchiveWriter {
-    private let output: AtomicFile
+    let output: AtomicFile
     /// Where entries wait.
     let spool: Spool
     /// Whether what is no stream (manifest, kept tensors, skeletons) is deflated: version 3.
@@ -60,7 +61,7 @@ final class ArchiveWriter {
     /// Begins an entry; nothing else may be kept until it is complete.
     func build() -> Builder { Builder(self) }
 
-    /// Writes the archive under its temporary name.
+    /// Writes the archive under its temporary name, but for its trailer.
     ///
     /// - Returns: the size in bytes.
     func zip() throws(ArchiveError) -> Int {
@@ -70,15 +71,22 @@ final class ArchiveWriter {
         return try output.temporarySize()
     }
 
-    /// Completes the archive by its trailer, and gives it its name.
-    func finish() throws(ArchiveError) {
-        try output.commit { (file, size) throws(ArchiveError) in
+    /// Completes the archive by its trailer, and opens it as a reader will, still under its temporary name.
+    ///
+    /// - Parameter base: the model that it was packed against.
+    /// - Throws: `ArchiveError` when it is not as it should be.
+    func complete(base: ModelFile?) throws -> PackedModel {
+        try output.reopen { (file, size) throws(ArchiveError) in
             let digest = try hash(file, size - Trailer.digits, path: output.path)
             try withBytes(of: Array(digest.utf8)) { bytes throws(ArchiveError) in
                 try writeFully(file, bytes, at: size - Trailer.digits, path: output.path)
             }
         }
+        return try PackedModel(output.path, at: output.temporary, base: base)
     }
+
+    /// Gives the archive its name.
+    func commit() throws(ArchiveError) { try output.commit() }
 
     /// Forgets all entries, their bytes and an archive that was written, to begin anew.
     func restart() throws(ArchiveError) {

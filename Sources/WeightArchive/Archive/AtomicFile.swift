@@ -2,44 +2,49 @@ import Glibc
 
 /// A file that appears whole under its name or not at all.
 ///
-/// It is written under a temporary name beside its own, which is removed when the work is given up.
+/// It is written under a temporary name beside its own, which is removed when the work is given up. Only regular files are
+/// replaced: a device, a pipe or a socket stays what it is, and a link stays one.
 final class AtomicFile {
-    /// The name it will have.
+    /// The name it will have, as it was given.
     let path: String
     /// The name it has until then.
     let temporary: String
     /// The folder of both.
     let folder: String
+    /// The name it will have, where `path` is a link that of the file it leads to.
+    private let target: String
     private let force: Bool
+    private let followsLinks: Bool
+    private let isLasting: Bool
     private var isCommitted = false
 
     /// - Parameters:
     ///   - path: the name it will have.
     ///   - force: whether a file of that name is replaced.
     ///   - inputs: files that the work reads, which it must not replace.
+    ///   - followsLinks: whether the file that a link leads to is replaced rather than the link.
+    ///   - isLasting: whether the file is to outlive a power failure, which takes the time to write it to the disk.
     /// - Throws: `ArchiveError.exists` when the path exists and `force` is false, `.cannotWrite`.
-    init(_ path: String, force: Bool, inputs: [String] = []) throws(ArchiveError) {
+    init(
+        _ path: String, force: Bool, inputs: [String] = [], followsLinks: Bool = true, isLasting: Bool = true
+    ) throws(ArchiveError) {
         self.path = path
         self.force = force
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-        let name = parts.last.map(String.init) ?? path
-        let parent = parts.dropLast().joined(separator: "/")
-        folder = parts.count == 1 ? "." : parent.isEmpty ? "/" : parent
-        guard !name.isEmpty, name != ".", name != ".." else {
-            throw .cannotWrite(path: path, reason: "expected the name of a file to write")
-        }
+        self.followsLinks = followsLinks
+        self.isLasting = isLasting
+        guard let name = path.split(separator: "/", omittingEmptySubsequences: false).last,
+            !["", ".", ".."].contains(name)
+        else { throw .cannotWrite(path: path, reason: "expected the name of a file to write") }
+        target = try Self.target(of: path, force: force, followsLinks: followsLinks)
+        folder = parentFolder(target)
         // A name of its own: with more than the output's it could be longer than a file's name may be.
         temporary = "\(folder)/\(TemporaryName.make())"
         var status = stat()
-        if lstat(path, &status) == 0 {
-            guard force else { throw .exists(path: path) }
-            guard status.st_mode & S_IFMT != S_IFDIR else { throw .cannotWrite(path: path, reason: "is a directory") }
-        }
         // Whatever it is called: a link to an input is as good as its name.
-        var target = stat()
-        if stat(path, &target) == 0 {
+        var old = stat()
+        if stat(path, &old) == 0 {
             for input in inputs {
-                guard stat(input, &status) != 0 || (status.st_dev, status.st_ino) != (target.st_dev, target.st_ino)
+                guard stat(input, &status) != 0 || (status.st_dev, status.st_ino) != (old.st_dev, old.st_ino)
                 else {
                     throw .cannotWrite(path: path, reason: "expected another file than the input, found \(input)")
                 }
@@ -50,6 +55,29 @@ final class AtomicFile {
 
     deinit {
         if !isCommitted { unlink(temporary) }
+    }
+
+    /// The name by which the file of a path is replaced.
+    ///
+    /// - Throws: `ArchiveError.exists` when it may not be replaced, `.cannotWrite` when it is no regular file.
+    private static func target(of path: String, force: Bool, followsLinks: Bool) throws(ArchiveError) -> String {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return path }
+        let isLink = status.st_mode & S_IFMT == S_IFLNK
+        if isLink, stat(path, &status) != 0 {
+            // Whatever it was to lead to, a file is not what stands there.
+            throw .cannotWrite(path: path, reason: "expected a file, found a link that leads nowhere")
+        }
+        switch status.st_mode & S_IFMT {
+        case S_IFREG: break
+        case S_IFDIR: throw .cannotWrite(path: path, reason: "is a directory")
+        default: throw .cannotWrite(path: path, reason: "expected a regular file, found a device, pipe or socket")
+        }
+        guard force else { throw .exists(path: path) }
+        guard isLink, followsLinks else { return path }
+        guard let resolved = realpath(path, nil) else { throw .cannotWrite(path: path, reason: systemMessage()) }
+        defer { free(resolved) }
+        return String(cString: resolved)
     }
 
     /// Opens the temporary file for writing; the caller closes it.
@@ -69,29 +97,60 @@ final class AtomicFile {
     /// Removes the temporary file, which may be written anew.
     func removeTemporary() { unlink(temporary) }
 
-    /// Gives the file its name, after a last look at it.
+    /// Gives the file its name, once the disk has it.
     ///
-    /// - Parameter complete: receives the open file and its size in bytes.
-    /// - Returns: the size.
+    /// - Returns: its size in bytes.
     @discardableResult
-    func commit(_ complete: (Int32, Int) throws(ArchiveError) -> Void = { (_, _) in }) throws(ArchiveError) -> Int {
+    func commit() throws(ArchiveError) -> Int {
+        let size = try synchronize()
+        try takeName()
+        if isLasting { try WeightArchive.synchronize(folder: folder) }
+        return size
+    }
+
+    /// Waits until the disk has the temporary file.
+    ///
+    /// - Returns: its size in bytes.
+    @discardableResult
+    func synchronize() throws(ArchiveError) -> Int {
+        try reopen { (file, size) throws(ArchiveError) in
+            if isLasting { try WeightArchive.synchronize(file, path: path) }
+            return size
+        }
+    }
+
+    /// Opens the temporary file again.
+    ///
+    /// - Parameter body: receives the open file and its size in bytes.
+    func reopen<Result>(_ body: (Int32, Int) throws(ArchiveError) -> Result) throws(ArchiveError) -> Result {
         let file = open(temporary, O_RDWR | O_CLOEXEC)
         guard file >= 0 else { throw .cannotWrite(path: path, reason: systemMessage()) }
         defer { close(file) }
         var status = stat()
         guard fstat(file, &status) == 0 else { throw .cannotWrite(path: path, reason: systemMessage()) }
-        try complete(file, Int(status.st_size))
+        return try body(file, Int(status.st_size))
+    }
+
+    /// Gives the file its name.
+    func takeName() throws(ArchiveError) {
         // A link does not replace a file that came into being meanwhile; not every file system has links.
         if !force, link(temporary, path) == 0 {
             unlink(temporary)
         } else if !force, errno == EEXIST {
             throw .exists(path: path)
         } else {
-            guard rename(temporary, path) == 0 else { throw .cannotWrite(path: path, reason: systemMessage()) }
+            // Nor is what came into being meanwhile replaced if it is no regular file.
+            _ = try Self.target(of: path, force: force, followsLinks: followsLinks)
+            guard rename(temporary, target) == 0 else { throw .cannotWrite(path: path, reason: systemMessage()) }
         }
         isCommitted = true
-        return Int(status.st_size)
     }
+}
+
+/// The folder that a path's file lies in.
+func parentFolder(_ path: String) -> String {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
 }
 
 /// What the last failed system call says, in lower case.

@@ -13,7 +13,7 @@ extension PackedModel {
     /// - Throws: `ArchiveError`.
     public func write(
         to path: String, force: Bool, removingAtEnd removed: Int, adding added: [UInt8]
-    ) throws(ArchiveError) {
+    ) throws {
         var manifest = valid.manifest
         let file = manifest.source.files[0]
         let entry = EntryName.skeleton(file.name)
@@ -23,7 +23,7 @@ extension PackedModel {
             }.map { manifest.tensors[$0].at[1] + valid.byteCounts[$0] }.max() ?? 0
         guard let size = try reader.size(of: entry), removed <= size, file.size - removed >= end, file.recoding == nil
         else {
-            throw .damaged(
+            throw ArchiveError.damaged(
                 path: self.path, part: file.name, expected: "\(removed) bytes after its tensors", found: "others")
         }
         let writer = try ArchiveWriter(path, force: force, inputs: [self.path])
@@ -36,7 +36,7 @@ extension PackedModel {
         manifest.source.files[0].size = file.size - removed + added.count
         manifest.source.files[0].skeleton = hash
         guard let json = try? manifest.encoded() else {
-            throw .cannotWrite(path: path, reason: "\(EntryName.manifest) cannot be encoded")
+            throw ArchiveError.cannotWrite(path: path, reason: "\(EntryName.manifest) cannot be encoded")
         }
         writer.add(EntryName.manifest, try writer.spool(json))
         let middle = [
@@ -53,7 +53,8 @@ extension PackedModel {
             writer.add(name, bytes.result.place)
         }
         _ = try writer.zip()
-        try writer.finish()
+        _ = try writer.complete(base: base)
+        try writer.commit()
     }
 
     /// Appends the first bytes of an entry to another one.

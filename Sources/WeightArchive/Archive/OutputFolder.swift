@@ -13,6 +13,7 @@ final class OutputFolder {
     private var outputs: [AtomicFile] = []
     /// Folders that were made here, outermost first.
     private var made: [String] = []
+    private let isLasting: Bool
     private var isCommitted = false
 
     /// Makes the folder under a temporary name, and in it the folders that the files lie in.
@@ -22,8 +23,12 @@ final class OutputFolder {
     ///   - names: relative names of its files, checked before.
     ///   - force: whether an existing folder is written into.
     ///   - inputs: files that the work reads, which it must not replace.
+    ///   - isLasting: whether the files are to outlive a power failure, as those of `AtomicFile`.
     /// - Throws: `ArchiveError.exists` when the path exists and `force` is false, `.cannotWrite`.
-    init(_ path: String, names: [String], force: Bool, inputs: [String]) throws(ArchiveError) {
+    init(
+        _ path: String, names: [String], force: Bool, inputs: [String], isLasting: Bool = true
+    ) throws(ArchiveError) {
+        self.isLasting = isLasting
         let slash = UInt8(ascii: "/")
         let end = path.utf8.lastIndex { $0 != slash }
         self.path = end.map { String(path[...$0]) } ?? path
@@ -42,7 +47,9 @@ final class OutputFolder {
         for folder in RelativeName.folders(of: names) { try makeFolder("\(root)/\(folder)", isOutput: false) }
         if temporary == nil {
             outputs = try names.map { name throws(ArchiveError) in
-                try AtomicFile("\(self.path)/\(name)", force: true, inputs: inputs)
+                // A link could lead out of the folder, which nobody asked for.
+                try AtomicFile(
+                    "\(self.path)/\(name)", force: true, inputs: inputs, followsLinks: false, isLasting: isLasting)
             }
             files = RestoredFiles(outputs.map { ($0.temporary, $0.path) })
         } else {
@@ -67,11 +74,15 @@ final class OutputFolder {
         TemporaryName.removeLeftovers(in: folder)
     }
 
-    /// Gives the folder, or each file, its name.
+    /// Gives the folder, or each file, its name, once the disk has all of it.
     func commit() throws(ArchiveError) {
-        for output in outputs { try output.commit() }
+        if isLasting { try files.synchronize() }
+        for output in outputs { try output.takeName() }
+        if isLasting { for folder in Set(outputs.map(\.folder) + made) { try synchronize(folder: folder) } }
         if let temporary, rename(temporary, path) != 0 { throw .cannotWrite(path: path, reason: systemMessage()) }
         isCommitted = true
+        // Where new names are: the folder's own, or those of folders in it.
+        if isLasting { for folder in Set(made.map(parentFolder)) { try synchronize(folder: folder) } }
     }
 
     deinit {

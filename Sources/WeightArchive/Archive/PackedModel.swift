@@ -17,10 +17,15 @@ public struct PackedModel: Sendable {
     ///
     /// - Parameter base: the model that it was packed against, where there was one.
     /// - Throws: `ArchiveError`.
-    public init(_ path: String, base: ModelFile? = nil) throws {
+    public init(_ path: String, base: ModelFile? = nil) throws { try self.init(path, at: nil, base: base) }
+
+    /// Opens a packed file that does not have its name yet.
+    ///
+    /// - Parameter place: where it is until then.
+    init(_ path: String, at place: String?, base: ModelFile?) throws {
         self.path = path
         self.base = base
-        reader = try ArchiveReader(path)
+        reader = try ArchiveReader(path, at: place)
         let manifest = try ManifestText.decode(reader)
         if manifest.version < 3 {
             let names =
@@ -45,6 +50,29 @@ public struct PackedModel: Sendable {
         } else {
             parameters = []
         }
+    }
+
+    /// Does what reads the packed file, and makes sure that this, and the model that it was packed against, stayed as they were.
+    ///
+    /// - Throws: what `work` throws, or instead `ModelFileError.changed`.
+    func whileUnchanged<Result>(_ work: () async throws -> Result) async throws -> Result {
+        let result: Result
+        do {
+            result = try await work()
+        } catch ArchiveError.cancelled {
+            throw ArchiveError.cancelled
+        } catch {
+            // Whatever went wrong, that is why.
+            try checkUnchanged()
+            throw error
+        }
+        try checkUnchanged()
+        return result
+    }
+
+    private func checkUnchanged() throws(ModelFileError) {
+        try reader.file.checkUnchanged()
+        try base?.checkUnchanged()
     }
 
     /// Whether a file is a packed one, whole or damaged: a ZIP whose first entry is the manifest.

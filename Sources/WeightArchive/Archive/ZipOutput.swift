@@ -38,11 +38,14 @@ final class ZipOutput {
             zip_source_free(source)
             throw failure
         }
-        // 1980-01-01, the earliest date that ZIP knows: the bytes must not depend on when they were made.
+        // 1980-01-01, the earliest date that ZIP knows, and a file's common permissions: the bytes must not depend on when they
+        // were made, nor on the file that they were kept in.
         guard
             zip_set_file_compression(
                 archive, UInt64(index), isDeflated ? Int32(ZIP_CM_DEFLATE) : ZIP_CM_STORE, isDeflated ? 9 : 0) == 0,
-            zip_file_set_dostime(archive, UInt64(index), 0, 0x21, 0) == 0
+            zip_file_set_dostime(archive, UInt64(index), 0, 0x21, 0) == 0,
+            zip_file_set_external_attributes(
+                archive, UInt64(index), 0, UInt8(ZIP_OPSYS_UNIX), UInt32(S_IFREG | 0o644) << 16) == 0
         else { throw failure }
     }
 

@@ -29,7 +29,8 @@ extension Unpacker {
         }
         // Under its own name, from which a format may name its tensors.
         let restored = packed.isFolder ? "\(work)/model" : "\(work)/model/\(packed.fileNames[0])"
-        let changed = try await unpack(to: restored, threads: threads, force: false, progress: progress)
+        let changed = try await unpack(
+            to: restored, threads: threads, force: false, isLasting: false, progress: progress)
         let model = try ModelFiles.open(packed.modelPath(in: restored), layout: try writeLayout(in: work))
         let plan = ExportPlan(model, format)
         guard plan.leftOut.isEmpty || skipsUnconvertible && !plan.tensors.isEmpty else {

@@ -28,7 +28,9 @@ struct PackJournal {
         let text = Array(try JSONEncoder().encode(record))
         let sizes = littleEndian(text.count) + littleEndian(streams.reduce(0) { $0 + $1.count })
         _ = try spool.append(sizes + Array(Self.hash(sizes, text).utf8) + text)
-        return try streams.map { stream throws(ArchiveError) in try spool.append(stream) }
+        let places = try streams.map { stream throws(ArchiveError) in try spool.append(stream) }
+        try spool.checkpoint()
+        return places
     }
 
     /// Reads the records up to the first that is not whole, and cuts off what follows.

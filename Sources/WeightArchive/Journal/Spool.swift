@@ -23,8 +23,10 @@ final class Spool {
     let descriptor: Int32
     /// Bytes in it.
     private(set) var size: Int
+    /// Bytes of it that the disk has for sure, and since when.
+    private var synchronized: (size: Int, time: ContinuousClock.Instant) = (0, .now)
     /// Whether the file stays when this object goes.
-    var isKept = false
+    private var isKept = false
     /// The output, as errors name it.
     private let output: String
 
@@ -72,6 +74,28 @@ final class Spool {
     func truncate(to length: Int) throws(ArchiveError) {
         guard ftruncate(descriptor, length) == 0 else { throw .cannotWrite(path: output, reason: systemMessage()) }
         size = length
+        synchronized.size = min(synchronized.size, length)
+    }
+
+    /// Lets the file stay when this object goes.
+    func keep() {
+        isKept = true
+        // What is lost all the same is packed again.
+        try? synchronize()
+    }
+
+    /// Waits until the disk has what was appended, if that is much or a while ago: waiting takes as long as packing some layers.
+    func checkpoint() throws(ArchiveError) {
+        let isDue = size - synchronized.size >= 64 << 20 || ContinuousClock.now - synchronized.time >= .seconds(5)
+        if isDue { try synchronize() }
+    }
+
+    /// Waits until the disk has what was appended; a file without a name ends with the process anyhow.
+    func synchronize() throws(ArchiveError) {
+        guard let path, synchronized.size < size else { return }
+        try WeightArchive.synchronize(descriptor, path: output)
+        if synchronized.size == 0 { try WeightArchive.synchronize(folder: parentFolder(path)) }
+        synchronized = (size, .now)
     }
 
     /// Forgets everything.

@@ -12,9 +12,10 @@ public struct CheckResult: Sendable {
 }
 
 extension Unpacker {
-    /// Restores all that the packed file holds and checks every hash, but writes nothing.
+    /// Restores all that the packed file holds and checks every hash, but keeps nothing.
     ///
-    /// Files that compress their tensors are not compressed anew: the packed file has no hash of that.
+    /// Files that compress their tensors are compressed anew, in the system's folder for temporary files, and read back: the
+    /// packed file has no hash of what comes out.
     ///
     /// - Parameters:
     ///   - threads: jobs at the same time.
@@ -23,8 +24,20 @@ extension Unpacker {
     /// - Complexity: linear in the size of the model; memory for the largest tensors, twice of those that others were packed
     ///   against.
     public func check(threads: Int, progress: ProgressHandler = { _ in }) async throws -> CheckResult {
+        try await packed.whileUnchanged { try await checkAll(threads: threads, progress) }
+    }
+
+    private func checkAll(threads: Int, _ progress: ProgressHandler) async throws -> CheckResult {
         let valid = packed.valid
-        try checkSurroundings()
+        let sources = valid.manifest.source.files
+        let scratch = sources.contains { $0.recoding != nil } ? try ScratchFolder() : nil
+        defer { withExtendedLifetime(scratch) {} }
+        let files = RestoredFiles(
+            sources.enumerated().map { index, file in
+                guard let scratch, file.recoding != nil else { return nil }
+                return ("\(scratch.path)/\(index)", "\(scratch.parent)/\(file.name)")
+            })
+        try restoreSurroundings(to: files)
         // A tensor that others were packed against is restored once, just before them.
         let jobs =
             valid.groups.indices.map(CheckJob.group) + valid.films.map(CheckJob.film)
@@ -52,52 +65,23 @@ extension Unpacker {
         progress(Progress(done: 0, total: total))
         try await runJobs(memory: memory, limit: max(threads, 1), budget: 4 * largest + 64 << 20) { number in
             switch jobs[number] {
-            case .group(let group): try check(group: group)
-            case .film(let film): try check(film: film)
-            case .family(let layers): try check(family: layers)
+            case .group(let group): try restore(group, files)
+            case .film(let film): try restore(film, earlier: packed.restoredBytes, to: files)
+            case .family(let layers): try restore(family: layers, files)
             }
         } done: { number, names in
             changed += names
             done += weights[number]
             progress(Progress(done: done, total: total))
         }
+        try recode(files, readsBack: true)
         return CheckResult(
             layerCount: valid.manifest.tensors.count { $0.packed != nil }, weightCount: total, changed: changed.sorted()
         )
     }
 
-    /// Checks the hashes of what is no layer.
-    private func checkSurroundings() throws {
-        let manifest = packed.valid.manifest
-        var hashes = manifest.source.files.map { (EntryName.skeleton($0.name), $0.skeleton) }
-        if let exact = manifest.exact { hashes.append((EntryName.exact, exact)) }
-        for (entry, expected) in hashes {
-            let hasher = Hasher128()
-            try packed.reader.forEachPiece(of: entry) { hasher.update($0) }
-            try expect(expected, hasher.digest, entry, packed.path)
-        }
-    }
-
-    private func check(group: Int) throws -> [String] {
-        var changed: [String] = []
-        try packed.forEachLayer(of: group) { layer, restored in
-            if try restored({ _, _ in }) { changed.append(layer.name) }
-        }
-        return changed
-    }
-
-    private func check(film: Film) throws -> [String] {
-        var changed: [String] = []
-        try packed.forEachLayer(of: film) { layer, planes in
-            if try packed.restore(layer, planes, earlier: packed.restoredBytes, { _, _ in }) {
-                changed.append(layer.name)
-            }
-        }
-        return changed
-    }
-
-    /// Checks layers of which each was packed against an earlier one, whose bytes are kept as long as that takes.
-    private func check(family: [Int]) throws -> [String] {
+    /// Restores layers of which each was packed against an earlier one, whose bytes are kept as long as that takes.
+    private func restore(family: [Int], _ files: RestoredFiles) throws -> [String] {
         let valid = packed.valid
         var left: [Int: Int] = [:]
         for number in family {
@@ -110,9 +94,9 @@ extension Unpacker {
             let isBase = left[layer.tensor] != nil
             var bytes: [UInt8] = []
             if isBase { bytes.reserveCapacity(valid.byteCounts[layer.tensor]) }
-            let isChanged = try packed.restore(layer) { index in
-                try bases[index] ?? packed.restoredBytes(of: index)
-            } _: { _, piece in
+            let isChanged = try restore(
+                layer, nil, earlier: { try bases[$0] ?? packed.restoredBytes(of: $0) }, to: files
+            ) { piece in
                 if isBase { bytes += piece }
             }
             if isChanged { changed.append(layer.name) }

@@ -121,6 +121,12 @@ extension PackedModel {
     public func forEachDecodedLayer(
         threads: Int, progress: ProgressHandler = { _ in }, _ body: @escaping @Sendable (DecodedLayer) throws -> Void
     ) async throws {
+        try await whileUnchanged { try await decodeAll(threads: threads, progress, body) }
+    }
+
+    private func decodeAll(
+        threads: Int, _ progress: ProgressHandler, _ body: @escaping @Sendable (DecodedLayer) throws -> Void
+    ) async throws {
         let groups = valid.groups
         let planed = valid.planed
         var numbers: [Int] = []

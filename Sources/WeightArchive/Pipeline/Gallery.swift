@@ -90,6 +90,7 @@ public struct Gallery: Sendable {
             done += chosen[index].geometry.count
             progress(Progress(done: done, total: total))
         }
+        try model.checkUnchanged()
         try folder.commit()
         return gallery
     }
@@ -120,9 +121,7 @@ public struct Gallery: Sendable {
         try forEachPicture(bins, geometry, bits: bits) { number, png in
             let file = firstFiles[layer] + number
             try files.create(file, size: 0)
-            try files.write(to: file) { descriptor, path in
-                try png.withUnsafeBytes { try writeFully(descriptor, $0, at: 0, path: path) }
-            }
+            try files.write(to: file) { write in try png.withUnsafeBytes { try write(0, $0) } }
         }
     }
 }

@@ -86,7 +86,9 @@ public func pictures(of name: String, in model: ModelFile, _ options: PackOption
         let bins: [Bin] = try bins(of: tensor, geometry, in: model, options)
         return try layerPictures(bins.span, geometry, bits: tensor.bits)
     }
-    return tensor.bits <= 8 ? try make(UInt8.self) : try make(UInt16.self)
+    let pictures = tensor.bits <= 8 ? try make(UInt8.self) : try make(UInt16.self)
+    try model.checkUnchanged()
+    return pictures
 }
 
 /// Bins of a tensor as packing would make them.

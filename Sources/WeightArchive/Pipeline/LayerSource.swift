@@ -36,18 +36,19 @@ public struct LayerSource: Sendable {
         ) { first, _ in first }
     }
 
-    /// Writes the model's file, or the folder of its files, but for the layers.
+    /// Writes the model's file, or the folder of its files, but for the layers: for a while, until they are all restored.
     ///
     /// - Parameter path: of what is written, which must not exist.
     /// - Throws: `ArchiveError`.
     public func writeSurroundings(to path: String) throws {
         guard packed.isFolder else {
-            let output = try AtomicFile(path, force: false, inputs: [packed.path])
+            let output = try AtomicFile(path, force: false, inputs: [packed.path], isLasting: false)
             try Unpacker(packed).restoreSurroundings(to: RestoredFiles([(output.temporary, path)]))
             try output.commit()
             return
         }
-        let output = try OutputFolder(path, names: packed.fileNames, force: false, inputs: [packed.path])
+        let output = try OutputFolder(
+            path, names: packed.fileNames, force: false, inputs: [packed.path], isLasting: false)
         try Unpacker(packed).restoreSurroundings(to: output.files)
         try output.commit()
     }

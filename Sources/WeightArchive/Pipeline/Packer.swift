@@ -156,15 +156,28 @@ public struct Packer: Sendable {
                     try writer.restart()
                     continue
                 }
-                try writer.finish()
+                // Before it has its name: what unpacking will do is done, so that a model that cannot be restored is no success.
+                _ = try await Unpacker(writer.complete(base: options.base)).check(threads: max(options.threads, 1))
+                try checkSources()
+                try writer.commit()
                 let original = model.files.reduce(0) { $0 + $1.originalSize }
                 return PackResult(
                     originalBytes: original, packedBytes: size, summary: ArchiveSummary(manifest, packedBytes: size),
                     adjustments: series?.adjustments ?? [])
             }
-        } catch let error as ArchiveError {
-            throw keeping(writer.spool, finished, error)
+        } catch ArchiveError.cancelled {
+            throw keeping(writer.spool, finished, .cancelled)
+        } catch {
+            // Whatever went wrong, that is why.
+            try checkSources()
+            throw (error as? ArchiveError).map { keeping(writer.spool, finished, $0) } ?? error
         }
+    }
+
+    /// Makes sure that all files are what they were when they were opened.
+    private func checkSources() throws(ModelFileError) {
+        try model.checkUnchanged()
+        try options.base?.checkUnchanged()
     }
 
     /// Packs what is not finished.
@@ -199,9 +212,15 @@ public struct Packer: Sendable {
 extension Packer {
     /// Packs a unit.
     private func pack(_ unit: PackUnit) throws -> (record: GroupRecord, streams: [[UInt8]]) {
-        // First, so that weights that change while they are packed are noticed.
+        // Weights are read several times, and must be the same. Not every write to a file shows in its times at once.
         let originals = hashOfOriginals(unit)
         let coded = try code(unit)
+        guard hashOfOriginals(unit) == originals else {
+            try checkSources()
+            throw ModelFileError.changed(
+                path: model.files[tensors[unit.tensors[0]].record.extent.file].file.path,
+                expected: "the same weights each time", found: "others")
+        }
         let record = GroupRecord(
             identity: try identity(of: unit), originals: originals,
             streams: coded.streams.map { .init(length: $0.count, hash: $0.withUnsafeBytes { Hasher128.hash($0) }) },

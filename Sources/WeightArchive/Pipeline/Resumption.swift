@@ -66,10 +66,10 @@ extension Packer {
         guard let partial = spool.path, finished.finishedCount > 0 else { return error }
         switch error {
         case .cancelled:
-            spool.isKept = true
+            spool.keep()
             return .stopped(percent: percent(finished), partial: partial)
         case .cannotWrite(let path, let reason):
-            spool.isKept = true
+            spool.keep()
             let way = "the same command goes on from \(percent(finished)) % (to give up, delete \(partial))"
             return .cannotWrite(path: path, reason: "\(reason); \(way)")
         default:

@@ -17,23 +17,25 @@ public struct Unpacker: Sendable {
     ///   - path: the file or folder to write.
     ///   - threads: jobs at the same time.
     ///   - force: whether existing files are replaced; in an existing folder one after the other.
+    ///   - isLasting: whether the files are to outlive a power failure, for which the disk must have them first.
     ///   - progress: receives progress.
     /// - Returns: names of the tensors that this machine's decoders restored a little otherwise than they were at packing,
     ///   which happens with lossy audio only.
     /// - Throws: `ArchiveError`; then no output exists.
     @discardableResult
     public func unpack(
-        to path: String, threads: Int, force: Bool, progress: ProgressHandler = { _ in }
+        to path: String, threads: Int, force: Bool, isLasting: Bool = true, progress: ProgressHandler = { _ in }
     ) async throws -> [String] {
         guard packed.isFolder else {
-            let output = try AtomicFile(path, force: force, inputs: [packed.path])
+            let output = try AtomicFile(path, force: force, inputs: [packed.path], isLasting: isLasting)
             TemporaryName.removeLeftovers(in: output.folder)
             let changed = try await restore(
                 to: RestoredFiles([(output.temporary, path)]), threads: threads, progress)
             try output.commit()
             return changed
         }
-        let output = try OutputFolder(path, names: packed.fileNames, force: force, inputs: [packed.path])
+        let output = try OutputFolder(
+            path, names: packed.fileNames, force: force, inputs: [packed.path], isLasting: isLasting)
         let changed = try await restore(to: output.files, threads: threads, progress)
         try output.commit()
         return changed
@@ -42,7 +44,12 @@ public struct Unpacker: Sendable {
     private func restore(
         to files: RestoredFiles, threads: Int, _ progress: ProgressHandler
     ) async throws -> [String] {
-        let manifest = packed.valid.manifest
+        try await packed.whileUnchanged { try await restoreAll(to: files, threads: threads, progress) }
+    }
+
+    private func restoreAll(
+        to files: RestoredFiles, threads: Int, _ progress: ProgressHandler
+    ) async throws -> [String] {
         try restoreSurroundings(to: files)
         let groups = packed.valid.groups
         let planed = packed.valid.planed
@@ -71,9 +78,7 @@ public struct Unpacker: Sendable {
                 progress(Progress(done: done, total: total))
             }
         }
-        for (index, file) in manifest.source.files.enumerated() {
-            if let recoding = file.recoding { try recode(index, by: recoding, files) }
-        }
+        try recode(files)
         return changed.sorted()
     }
 
@@ -86,15 +91,25 @@ public struct Unpacker: Sendable {
         try writeExact(files)
     }
 
-    /// Makes a file of its plain form, which was restored in its place.
-    private func recode(_ index: Int, by recoding: Recoding, _ files: RestoredFiles) throws {
-        try files.remake(index) { plain, file, path in
-            do throws(ModelFileError) {
-                try recoding.restore(MappedFile(plain, path: path), to: file, path: path)
-            } catch {
-                switch error {
-                case .unreadable(_, let reason): throw ArchiveError.cannotWrite(path: path, reason: reason)
-                default: throw ArchiveError.recoding(path: packed.path, reason: error.description)
+    /// Makes of each plain form, which was restored in its file's place, the file that it stands for.
+    ///
+    /// - Parameter readsBack: whether each file is read again, and must give its plain form.
+    func recode(_ files: RestoredFiles, readsBack: Bool = false) throws {
+        for (index, source) in packed.valid.manifest.source.files.enumerated() {
+            guard let recoding = source.recoding else { continue }
+            guard !Task.isCancelled else { throw ArchiveError.cancelled }
+            try files.remake(index) { plain, file, path in
+                errno = 0
+                do throws(ModelFileError) {
+                    let plain = try MappedFile(plain, path: source.name)
+                    try recoding.restore(plain, to: file, path: source.name)
+                    if readsBack { try recoding.check(file, isOf: plain, path: source.name) }
+                } catch {
+                    // libhdf5 does not say why it cannot write.
+                    if case .unreadable(_, let reason) = error, [ENOSPC, EDQUOT, EFBIG, EIO].contains(errno) {
+                        throw ArchiveError.cannotWrite(path: path, reason: reason)
+                    }
+                    throw ArchiveError.recoding(path: packed.path, reason: error.description)
                 }
             }
         }
@@ -103,13 +118,11 @@ public struct Unpacker: Sendable {
     /// Restores the layers of a group.
     ///
     /// - Returns: names of those that a decoder of lossy audio rounded otherwise than at packing.
-    private func restore(_ group: Int, _ files: RestoredFiles) throws -> [String] {
+    func restore(_ group: Int, _ files: RestoredFiles) throws -> [String] {
         var changed: [String] = []
         try packed.forEachLayer(of: group) { layer, restored in
             let place = packed.valid.manifest.tensors[layer.tensor].at
-            let isChanged = try files.write(to: place[0]) { file, path in
-                try restored { try writeFully(file, $1, at: place[1] + $0, path: path) }
-            }
+            let isChanged = try files.write(to: place[0]) { write in try restored { try write(place[1] + $0, $1) } }
             if isChanged { changed.append(layer.name) }
         }
         return changed
@@ -120,22 +133,44 @@ public struct Unpacker: Sendable {
     /// - Returns: names of those that a decoder of lossy audio rounded otherwise than at packing.
     private func restore(unit: [Int], _ files: RestoredFiles) throws -> [String] {
         let layer = packed.valid.planed[unit[0]]
-        guard let film = layer.film else { return try restore(layer, nil, files) ? [layer.name] : [] }
+        func earlier(_ index: Int) throws -> BaseBytes {
+            let base = packed.valid.manifest.tensors[index]
+            return BaseBytes(try files.read(base.at[0], at: base.at[1], count: packed.valid.byteCounts[index]))
+        }
+        guard let film = layer.film else {
+            return try restore(layer, nil, earlier: earlier, to: files) ? [layer.name] : []
+        }
+        return try restore(packed.valid.films[film], earlier: earlier, to: files)
+    }
+
+    /// Restores the layers of a film.
+    ///
+    /// - Parameter earlier: gives the bytes of a tensor that a layer was packed against.
+    /// - Returns: names of those that a decoder of lossy audio rounded otherwise than at packing.
+    func restore(_ film: Film, earlier: (Int) throws -> BaseBytes, to files: RestoredFiles) throws -> [String] {
         var changed: [String] = []
-        try packed.forEachLayer(of: packed.valid.films[film]) { layer, planes in
-            if try restore(layer, planes, files) { changed.append(layer.name) }
+        try packed.forEachLayer(of: film) { layer, planes in
+            if try restore(layer, planes, earlier: earlier, to: files) { changed.append(layer.name) }
         }
         return changed
     }
 
-    private func restore(_ layer: PlanedLayer, _ planes: [Plane]?, _ files: RestoredFiles) throws -> Bool {
+    /// Restores a layer of planes.
+    ///
+    /// - Parameters:
+    ///   - planes: its planes; `nil` where they are still to be decoded.
+    ///   - earlier: gives the bytes of a tensor that it was packed against.
+    ///   - take: receives its bytes too, piece by piece.
+    /// - Returns: whether a decoder of lossy audio rounded it otherwise than at packing.
+    func restore(
+        _ layer: PlanedLayer, _ planes: [Plane]?, earlier: (Int) throws -> BaseBytes, to files: RestoredFiles,
+        _ take: (UnsafeRawBufferPointer) -> Void = { _ in }
+    ) throws -> Bool {
         let place = packed.valid.manifest.tensors[layer.tensor].at
-        return try files.write(to: place[0]) { file, path in
-            try packed.restore(layer, planes) { index in
-                let base = packed.valid.manifest.tensors[index]
-                return BaseBytes(try files.read(base.at[0], at: base.at[1], count: packed.valid.byteCounts[index]))
-            } _: {
-                try writeFully(file, $1, at: place[1] + $0, path: path)
+        return try files.write(to: place[0]) { write in
+            try packed.restore(layer, planes, earlier: earlier) {
+                try write(place[1] + $0, $1)
+                take($1)
             }
         }
     }
@@ -152,7 +187,7 @@ public struct Unpacker: Sendable {
             var holes = holesOfFiles[index, default: []][...]
             var position = 0
             let hasher = Hasher128()
-            try files.write(to: index) { file, path in
+            try files.write(to: index) { write in
                 try packed.reader.forEachPiece(of: EntryName.skeleton(source.name)) { piece in
                     hasher.update(piece)
                     var piece = piece
@@ -162,8 +197,7 @@ public struct Unpacker: Sendable {
                             holes.removeFirst()
                         }
                         let count = min(piece.count, (holes.first?.lowerBound ?? source.size) - position)
-                        try writeFully(
-                            file, UnsafeRawBufferPointer(rebasing: piece[..<count]), at: position, path: path)
+                        try write(position, UnsafeRawBufferPointer(rebasing: piece[..<count]))
                         position += count
                         piece = UnsafeRawBufferPointer(rebasing: piece[count...])
                     }
@@ -190,11 +224,10 @@ public struct Unpacker: Sendable {
             var piece = UnsafeRawBufferPointer(rebasing: piece[skipped...])
             while !piece.isEmpty, let index = targets.first?.file {
                 // All that goes to one file, while it is open.
-                try files.write(to: index) { file, path in
+                try files.write(to: index) { write in
                     while !piece.isEmpty, let target = targets.first, target.file == index {
                         let count = min(piece.count, target.left)
-                        try writeFully(
-                            file, UnsafeRawBufferPointer(rebasing: piece[..<count]), at: target.offset, path: path)
+                        try write(target.offset, UnsafeRawBufferPointer(rebasing: piece[..<count]))
                         piece = UnsafeRawBufferPointer(rebasing: piece[count...])
                         targets[targets.startIndex].offset += count
                         targets[targets.startIndex].left -= count

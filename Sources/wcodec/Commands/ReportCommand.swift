@@ -96,6 +96,7 @@ struct ReportCommand: AsyncParsableCommand {
             if csv { return try write(report.csv) }
             let bins = try await GeneralCompressors.bins(of: model, threads: run.threads)
             report.comparison = .init(bins: bins, original: file.map(GeneralCompressors.files))
+            try file?.checkUnchanged()
             if json { return try write(try jsonText(report) + "\n") }
             let width = output == nil ? terminalWidth() : nil
             let lines = layerLines(report, width) + totalLines(report, model.summary, width)
@@ -120,6 +121,7 @@ struct ReportCommand: AsyncParsableCommand {
             }.html()
         }
         progress.clear()
+        try original?.checkUnchanged()
         if path == "-" { return try writeToStandardOutput(page) }
         try writeAtomically(page, to: path, force: force, inputs: inputs)
         if !run.quiet { print("\(printable(path)), \(size(page.count))") }

@@ -92,6 +92,7 @@ struct RunCommand: AsyncParsableCommand {
             let start = ContinuousClock.now
             let results = try network.run(values)
             let time = ContinuousClock.now - start
+            try MappedFile.checkAllWhole()
             let outputs = network.outputs.compactMap { port in results[port.name].map { (port.name, $0) } }
             if let output { try write(outputs, to: output, sources) }
             let document = RunDocument(

@@ -144,6 +144,7 @@ struct TuneCommand: AsyncParsableCommand {
             defer { progress.clear() }
             let result = try await withInterruption { try await tuner.run { progress.show($0) } }
             progress.clear()
+            try MappedFile.checkAllWhole()
             if !dryRun { try write(result, network, path, to: target) }
             let document = TuningDocument(
                 result, network, missing: missing, threads: work.threads, output: dryRun ? nil : target)

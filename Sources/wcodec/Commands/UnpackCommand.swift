@@ -20,8 +20,9 @@ struct UnpackCommand: AsyncParsableCommand {
             bfloat16: such tensors become float32, which holds their values exactly. Tensors that the format cannot hold, such \
             as the quantized blocks of GGUF, are an error; --skip-unconvertible leaves them out, and says how many.
 
-            --check restores everything and checks every hash, but writes nothing: exit status 65, and a line that names what is \
-            damaged, when something is. It also says how long decoding takes, without the program's start and the writing.
+            --check restores everything and checks every hash, but leaves nothing: exit status 65, and a line that names what is \
+            damaged, when something is. Files that compress their tensors are compressed anew among the temporary files (TMPDIR) \
+            and read back. It also says how long decoding takes, without the program's start and the writing.
 
             EXAMPLES
               wcodec unpack weights.wcz
@@ -57,7 +58,7 @@ struct UnpackCommand: AsyncParsableCommand {
         completion: .file())
     var delta: String?
 
-    @Flag(help: "Restore everything and check every hash, but write nothing.")
+    @Flag(help: "Restore everything and check every hash, but leave nothing.")
     var check = false
 
     @Option(

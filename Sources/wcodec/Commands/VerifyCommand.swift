@@ -88,6 +88,7 @@ struct VerifyCommand: AsyncParsableCommand {
             defer { folder.remove() }
             let restored = try await folder.restore(model, run)
             let comparison = try ModelComparison(before, try ModelFiles.open(restored, layout: layout))
+            try before.checkUnchanged()
             var change: MetricChange?
             if let command {
                 change = MetricChange(

@@ -28,7 +28,9 @@ struct TemporaryFolder {
         defer { progress.clear() }
         let threads = options.threads
         let changed = try await withInterruption {
-            try await Unpacker(model).unpack(to: place, threads: threads, force: false) { progress.show($0) }
+            try await Unpacker(model).unpack(to: place, threads: threads, force: false, isLasting: false) {
+                progress.show($0)
+            }
         }
         progress.clear()
         warn(ofRoundingIn: changed)
