@@ -45,6 +45,8 @@ let package = Package(
         clib("CZip", pkgConfig: "libzip", apt: "libzip-dev"),
         clib("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
         clib("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+        clib("CBzip2", apt: "libbz2-dev"),
+        clib("CLZMA", pkgConfig: "liblzma", apt: "liblzma-dev"),
         clib("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         // Has the headers of libjxl, libavformat and libsndfile too, which it loads when a codec needs them.
         .target(name: "CCodecShims", dependencies: ["CPNG", "CDeflate"], path: "Sources/CLibs/CCodecShims"),
@@ -60,7 +62,8 @@ let package = Package(
         library("WeightMapper", ["CTrellis"]),
         library("Codecs", ["CPNG", "CCodecShims"]),
         library(
-            "ModelFiles", ["CMappings", "CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+            "ModelFiles",
+            ["CBzip2", "CLZMA", "CMappings", "CZlib", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
             exclude: ["ONNX/onnx.proto"]),
         library(
             "ModelGraph",

@@ -853,11 +853,14 @@ def compress_entries(plain, recoding):
     with zipfile.ZipFile(io.BytesIO(plain)) as source, zipfile.ZipFile(result, "w") as target:
         chosen, entries = set(recoding["entries"]), source.infolist()
         check(len(chosen) == len(recoding["entries"]) and chosen <= set(range(len(entries))), "other entries")
+        methods = recoding.get("methods", [zipfile.ZIP_DEFLATED] * len(chosen))
+        check(len(methods) == len(chosen) and set(methods) <= {8, 12, 14}, "other methods")
+        methods = dict(zip(recoding["entries"], methods))
         target.comment = source.comment
         for index, info in enumerate(entries):
             data = source.read(info)
-            method = zipfile.ZIP_DEFLATED if index in chosen else info.compress_type
-            target.writestr(info, data, method, recoding["level"])
+            method = methods.get(index, info.compress_type)
+            target.writestr(info, data, method, recoding["level"] if method == zipfile.ZIP_DEFLATED else 9)
     return result.getvalue()
 
 

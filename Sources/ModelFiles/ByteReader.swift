@@ -20,7 +20,7 @@ struct ByteReader {
         guard count >= 0, count <= remaining else {
             throw .malformed(
                 path: path, part: part, expected: "\(count) bytes at offset \(offset)",
-                found: "\(remaining) up to the end")
+                found: "\(remaining) up to the end: truncated")
         }
         offset += count
     }

@@ -79,6 +79,11 @@ public struct ModelFile: Sendable {
     public let files: [Source]
     /// Every tensor under every name, in the format's own order (safetensors and raw: by place in the files).
     public let tensors: [TensorRecord]
+    /// Runs of elements that tensors are views of, each whole.
+    ///
+    /// They are PyTorch's storages, where tensors do not fill them one after another. They overlap these tensors and nothing
+    /// else, and have names that no tensor has.
+    public let storages: [TensorRecord]
     /// The checksum fields over bytes of tensors.
     public let checksums: [ChecksumField]
     /// What a person should know about how the file was read, a line each.
@@ -96,12 +101,14 @@ public struct ModelFile: Sendable {
 
     init(
         format: ModelFormatName, path: String, files: [Source], tensors: [TensorRecord],
-        checksums: [ChecksumField] = [], notes: [String] = [], members: [Member] = []
+        storages: [TensorRecord] = [], checksums: [ChecksumField] = [], notes: [String] = [], members: [Member] = []
     ) {
         self.format = format
         self.path = path
         self.files = files
         self.tensors = tensors
+        let taken = storages.isEmpty ? [] : Set(tensors.map(\.name))
+        self.storages = storages.filter { !taken.contains($0.name) }
         self.checksums = checksums
         self.notes = notes
         self.members = members
@@ -117,8 +124,8 @@ public struct ModelFile: Sendable {
     /// The same model, its first file the plain form of another.
     func standing(for source: Source) -> ModelFile {
         ModelFile(
-            format: format, path: path, files: [source] + files.dropFirst(), tensors: tensors, checksums: checksums,
-            notes: notes, members: members)
+            format: format, path: path, files: [source] + files.dropFirst(), tensors: tensors, storages: storages,
+            checksums: checksums, notes: notes, members: members)
     }
 
     /// Calls `body` with the bytes of an extent of this model, which are valid during the call only.

@@ -42,7 +42,8 @@ public struct TensorRecord: Hashable, Sendable {
     /// they stand (a pending negation).
     public var strides: [Int]?
     /// The kind of its layer when the file says so: "fc", "conv", "depthwise", "lstm", "gru" or "embedding";
-    /// "vector" for biases and states that have a matrix's rank but are none.
+    /// "vector" for biases and states that have a matrix's rank but are none, "part" for numbers of an object whose class is not
+    /// known, as of a quantized tensor.
     public var kindHint: String?
     /// Whose axis and gate order the tensor follows when the file says so: "pytorch", "onnx", "keras", "transposed" or "tflite".
     public var conventionHint: String?

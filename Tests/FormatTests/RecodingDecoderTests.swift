@@ -7,7 +7,7 @@ import WeightArchive
 /// `docs/decode.py`, NumPy and h5py on files that compress their tensors.
 @Suite(.enabled(if: Python.hasModules)) struct RecodingDecoderTests {
     static let files =
-        ["arrays.npz", "arrays_compressed.npz", "mixed_descriptors.npz"]
+        ["arrays.npz", "arrays_compressed.npz", "mixed_descriptors.npz", "compressed_otherwise.npz"]
         + (hasHDF5 ? ["keras2.h5", "keras3.keras", "keras3_compressed.keras", "hdf5_chunked.h5"] : [])
 
     @Test(arguments: files)

@@ -6,7 +6,7 @@ import Testing
 struct FixtureTests {
     // The tests below would pass over an empty list.
     @Test func theFixturesArePresent() {
-        #expect(Fixtures.all.count == 48)
+        #expect(Fixtures.all.count == 49)
         #expect(Fixtures.all.values.allSatisfy { !$0.isEmpty })
     }
 

@@ -46,6 +46,48 @@ import Testing
         #expect(again.notes == model.notes)
     }
 
+    @Test func chunksAreFoundInTheFileAsTheLibraryFindsThem() throws {
+        let bytes = try Fixtures.bytes("hdf5_chunked.h5")
+        guard case .chunks(let recoding) = try ModelFiles.open(Fixtures.path("hdf5_chunked.h5")).files[0].recoding
+        else { return }
+        let found = bytes.withUnsafeBytes { bytes in
+            // Object headers lie at multiples of 8 bytes.
+            [(2, 8), (2, 9), (2, 3), (3, 12)].flatMap { rank, count in
+                stride(from: 0, to: UInt64(bytes.count), by: 8).flatMap {
+                    HDF5ChunkTree.chunks(of: bytes, header: $0, rank: rank, count: count) ?? []
+                }
+            }
+        }
+        #expect(Set(found.map { [$0.offset, $0.length] }).isSuperset(of: recoding.gaps))
+    }
+
+    @Test func damagedTreesOfChunksAreSafe() throws {
+        let bytes = try Fixtures.bytes("hdf5_chunked.h5")
+        let headers = bytes.withUnsafeBytes { bytes in
+            stride(from: 0, to: UInt64(bytes.count), by: 8).filter {
+                HDF5ChunkTree.chunks(of: bytes, header: $0, rank: 2, count: 9) != nil
+            }
+        }
+        let tree = try #require(bytes.indices.first { bytes[$0...].starts(with: Array("TREE".utf8) + [1]) })
+        var generator = SeededGenerator(19)
+        for header in headers {
+            for place in [Int(header), tree] {
+                for _ in 0..<1000 {
+                    var damaged = bytes
+                    let offset = place + Int.random(in: 0..<400, using: &generator)
+                    guard offset + 8 <= damaged.count else { continue }
+                    let value: UInt64 = Bool.random(using: &generator) ? .max : generator.next()
+                    damaged.replaceSubrange(offset..<offset + 8, with: littleEndian(value))
+                    let chunks = damaged.withUnsafeBytes {
+                        HDF5ChunkTree.chunks(of: $0, header: header, rank: 2, count: 9)
+                    }
+                    #expect(chunks == nil || chunks?.count == 9)
+                }
+            }
+        }
+        #expect(!headers.isEmpty)
+    }
+
     @Test func aRecodingThatDoesNotFitThePlainFormIsRefused() throws {
         let source = try ModelFiles.open(Fixtures.path("hdf5_chunked.h5")).files[0]
         guard case .chunks(let good) = try #require(source.recoding) else { return }

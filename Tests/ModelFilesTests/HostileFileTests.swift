@@ -9,7 +9,7 @@ struct HostileFileTests {
         "legacy_module.pt",
         "legacy_storage_views.pt", "single.safetensors", "torchscript.pt", "zip_lightning.ckpt", "mixed.gguf",
         "network.tflite", "outside.tflite", "pruned.tflite", "arrays.npz", "arrays_compressed.npz",
-        "mixed_descriptors.npz",
+        "mixed_descriptors.npz", "compressed_otherwise.npz",
         "array_f4.npy",
         "onnx/branches.onnx", "onnx/unknown.onnx", "onnx/numbers.onnx", "onnx/dtypes.onnx", "onnx/torch.onnx",
     ]
@@ -50,6 +50,20 @@ struct HostileFileTests {
         let folder = try TemporaryFolder()
         for length in 0..<bytes.count {
             #expect(try !probe(Array(bytes[..<length]), in: folder), "\(length) of \(bytes.count) bytes")
+        }
+    }
+
+    @Test(
+        arguments: [
+            "single.safetensors", "mixed.gguf", "outside.tflite", "array_f4.npy", "legacy_checkpoint.pt",
+            "zip_checkpoint.pt", "arrays.npz",
+        ] + (hasHDF5 ? ["hdf5_plain.h5", "hdf5_latest.h5", "hdf5_chunked.h5"] : []))
+    func aFileThatLacksItsEndIsSaidToBeTruncated(file: String) throws {
+        let bytes = try Fixtures.bytes(file)
+        let folder = try TemporaryFolder()
+        for length in [bytes.count - 60, bytes.count - 40] {
+            let error = try #require(openingError(try folder.write(Array(bytes[..<length]))))
+            #expect(error.contains("truncated") || error.contains("cut short"), "\(error)")
         }
     }
 

@@ -6,7 +6,10 @@ import Testing
 
 /// NumPy's arrays and archives, the compressed ones in their plain form.
 struct NumPyTests {
-    @Test(arguments: [("arrays.npz", false), ("arrays_compressed.npz", true), ("mixed_descriptors.npz", true)])
+    @Test(arguments: [
+        ("arrays.npz", false), ("arrays_compressed.npz", true), ("mixed_descriptors.npz", true),
+        ("compressed_otherwise.npz", true),
+    ])
     func compressedArchivesAreOpenedInAPlainForm(file: String, isCompressed: Bool) throws {
         let model = try ModelFiles.open(Fixtures.path(file))
         #expect(model.format == .npz)
@@ -26,8 +29,8 @@ struct NumPyTests {
         #expect(notes.count == 5)
     }
 
-    /// Python's zipfile uses the same zlib and level, so that even its bytes come back.
-    @Test(arguments: ["arrays_compressed.npz", "mixed_descriptors.npz"])
+    /// Python's zipfile uses the same libraries and levels, so that even its bytes come back.
+    @Test(arguments: ["arrays_compressed.npz", "mixed_descriptors.npz", "compressed_otherwise.npz"])
     func thePlainFormIsAStoredZipThatIsCompressedToTheOriginal(file: String) throws {
         let source = try ModelFiles.open(Fixtures.path(file)).files[0]
         let plain = source.file.withBytes(0..<source.file.size) { Array($0) }
@@ -49,7 +52,8 @@ struct NumPyTests {
         for recoding in [
             Recoding.deflate(entries: [99], level: 6), .deflate(entries: [-1], level: 6),
             .deflate(entries: [0, 0], level: 6), .deflate(entries: [0], level: 10),
-            .deflate(entries: [0], level: -1),
+            .deflate(entries: [0], level: -1), .deflate(entries: [0], level: 6, methods: []),
+            .deflate(entries: [0], level: 6, methods: [0]), .deflate(entries: [0], level: 6, methods: [8, 8]),
         ] {
             #expect(throws: ModelFileError.self) { _ = try restored(recoding, source.file, in: folder) }
         }
@@ -70,16 +74,34 @@ struct NumPyTests {
         #expect(error.contains("layer1/kernel.npy") && error.contains("3000000000") && error.contains("1032"))
     }
 
-    @Test func aChangedByteOfCompressedContentIsAnError() throws {
-        let good = try Fixtures.bytes("arrays_compressed.npz")
-        let directory = try good.withUnsafeBytes { try ZipDirectory($0, path: "") }
+    /// Such methods make a byte of millions: what counts is what the entry says, and what the disk has.
+    @Test(arguments: [(0, "bzip2.npy"), (1, "lzma.npy")])
+    func anEntryOfAnotherMethodGivesNoMoreThanItSays(index: Int, name: String) throws {
+        let good = try Fixtures.bytes("compressed_otherwise.npz")
+        let entry = try good.withUnsafeBytes { try ZipDirectory($0, path: "") }.entries[index]
         let folder = try TemporaryFolder()
-        let crcField = directory.entries[0].crcField
-        for offset in [directory.entries[0].header + 80, crcField] {
+        for size in [entry.size - 1, entry.size + 1, 0] {
+            var bytes = good
+            let field = entry.crcField + 8
+            bytes.replaceSubrange(field..<(field + 4), with: littleEndian(UInt32(size)))
+            let error = try #require(openingError(try folder.write(bytes)))
+            #expect(error.contains(name) && error.contains("\(size) bytes"), "\(error)")
+        }
+    }
+
+    @Test(arguments: [
+        ("arrays_compressed.npz", 0, "layer1/kernel.npy"), ("compressed_otherwise.npz", 0, "bzip2.npy"),
+        ("compressed_otherwise.npz", 1, "lzma.npy"),
+    ])
+    func aChangedByteOfCompressedContentIsAnError(file: String, index: Int, name: String) throws {
+        let good = try Fixtures.bytes(file)
+        let entry = try good.withUnsafeBytes { try ZipDirectory($0, path: "") }.entries[index]
+        let folder = try TemporaryFolder()
+        for offset in [entry.header + 80, entry.crcField] {
             var bytes = good
             bytes[offset] ^= 1
             let error = try #require(openingError(try folder.write(bytes)))
-            #expect(error.contains("layer1/kernel.npy"))
+            #expect(error.contains(name), "\(error)")
         }
     }
 

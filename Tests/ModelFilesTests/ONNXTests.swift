@@ -151,6 +151,14 @@ struct ONNXTests {
         #expect(try #require(openingError(model)).contains(expected))
     }
 
+    @Test func aLengthOfZeroIsNone() throws {
+        let folder = try TemporaryFolder()
+        try folder.write([UInt8](repeating: 0, count: 80), "w.bin")
+        let bytes = ONNXBytes.model(external: [("location", "w.bin"), ("offset", "8"), ("length", "0")])
+        let model = try ModelFiles.open(try folder.write(bytes, "model.onnx"))
+        #expect(model.tensors.map(\.extent) == [Extent(file: 1, offset: 8, length: 64)])
+    }
+
     @Test func filesOfTensorsThatAreNotListedAreCarriedAlong() throws {
         let folder = try TemporaryFolder()
         for name in ["w.bin", "odd.bin"] { try folder.write([UInt8](repeating: 0, count: 64), name) }

@@ -263,4 +263,119 @@ struct PickleTests {
         #expect(model.notes.count == 1)
         #expect(model.notes.first?.contains("\"x\"") == true)
     }
+
+    // MARK: - Tensors of other classes
+
+    /// `_rebuild_from_type_v2(function, class, arguments, state)`.
+    private func subclass(
+        _ module: String, _ name: String, _ writer: inout PickleWriter, state: (inout PickleWriter) -> Void
+    ) {
+        writer.global("torch._tensor", "_rebuild_from_type_v2")
+        writer.tuple {
+            $0.global("torch._utils", "_rebuild_wrapper_subclass")
+            $0.global(module, name)
+            $0.tuple { $0.ints([2, 2]) }
+            state(&$0)
+        }
+        writer.op("R")
+    }
+
+    @Test func theTensorsInsideOfAWrapperAreListedAsItsParts() throws {
+        let model = try open { writer in
+            beside(
+                {
+                    subclass("torchao.dtypes", "AffineQuantizedTensor", &$0) { state in
+                        state.op("}")
+                        state.string("tensor_impl")
+                        subclass("torchao.dtypes", "PlainImpl", &state) { inner in
+                            inner.op("}")
+                            inner.op("(")
+                            inner.string("scale")
+                            inner.tensor(shape: [2], strides: [1])
+                            inner.string("list")
+                            inner.op("]")
+                            inner.tensor(shape: [1], strides: [1])
+                            inner.op("a")
+                            inner.op("u")
+                        }
+                        state.op("s")
+                    }
+                }, &writer)
+        }
+        #expect(model.tensors.map(\.name) == ["x.tensor_impl.scale", "x.tensor_impl.list.0", "w"])
+        #expect(model.tensors.map(\.kindHint) == ["part", "part", nil])
+    }
+
+    @Test func aDistributedTensorIsItsLocalPart() throws {
+        let model = try open { writer in
+            beside(
+                {
+                    // Attributes in slots come second.
+                    subclass("torch.distributed.tensor", "DTensor", &$0) { state in
+                        state.tuple {
+                            $0.op("N")
+                            $0.op("}")
+                            $0.string("_local_tensor")
+                            $0.tensor(shape: [2, 2], strides: [2, 1])
+                            $0.op("s")
+                        }
+                    }
+                }, &writer)
+        }
+        #expect(model.tensors.map(\.name) == ["x._local_tensor", "w"])
+        #expect(model.tensors.allSatisfy { $0.kindHint == nil })
+    }
+
+    @Test func theAttributesOfASubclassAreListedBesideIt() throws {
+        let model = try open { writer in
+            beside(
+                {
+                    $0.global("torch._tensor", "_rebuild_from_type_v2")
+                    $0.tuple { call in
+                        call.global("torch._utils", "_rebuild_tensor_v2")
+                        call.global("user.code", "Scaled")
+                        call.tuple { arguments in
+                            arguments.tuple {
+                                $0.string("storage")
+                                $0.global("torch", "FloatStorage")
+                                $0.string("0")
+                                $0.string("cpu")
+                                $0.int(4)
+                            }
+                            arguments.op("Q")
+                            arguments.int(0)
+                            arguments.ints([4])
+                            arguments.ints([1])
+                        }
+                        call.op("}")
+                        call.string("scale")
+                        call.tensor(shape: [1], strides: [1])
+                        call.op("s")
+                    }
+                    $0.op("R")
+                }, &writer)
+        }
+        #expect(model.tensors.map(\.name) == ["x", "x.scale", "w"])
+        #expect(model.tensors.map(\.kindHint) == [nil, "part", nil])
+    }
+
+    @Test func theArgumentsOfUnknownCallsAreListedAsParts() throws {
+        let model = try open { writer in
+            writer.op("}")
+            writer.string("x")
+            writer.global("torch._utils", "_rebuild_sparse_tensor")
+            writer.tuple {
+                $0.global("torch.serialization", "_get_layout")
+                $0.tuple {
+                    $0.tensor(shape: [2], strides: [1])
+                    $0.tensor(shape: [2], strides: [1], offset: 2)
+                    $0.ints([4])
+                }
+            }
+            writer.op("R")
+            writer.op("s")
+        }
+        #expect(model.tensors.map(\.name) == ["x.1.0", "x.1.1"])
+        #expect(model.tensors.allSatisfy { $0.kindHint == "part" })
+    }
 }

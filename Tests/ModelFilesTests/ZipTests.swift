@@ -45,7 +45,7 @@ struct ZipTests {
 
     @Test(
         arguments: [
-            (.init(name: "m/data/0", method: 12), "compression method 12"),
+            (.init(name: "m/data/0", method: 9), "compression method 9"),
             (.init(name: "m/data/0", method: 8), "compressed by deflate"),
             (.init(name: "m/data/0", flags: 1), "encryption"),
             (.init(name: "m/data/0", localName: "m/data/1"), "the same name"),

@@ -59,6 +59,7 @@ public let modelFixtures =
         "version2.gguf", "split_gguf/model-00001-of-00003.gguf", "network.tflite", "outside.tflite", "pruned.tflite",
         "array_f4.npy",
         "array_fortran.npy", "array_version2.npy", "arrays.npz", "arrays_compressed.npz", "mixed_descriptors.npz",
+        "compressed_otherwise.npz",
     ]
     + (hasHDF5 ? ["hdf5_plain.h5", "hdf5_user_block.h5", "keras2.h5", "keras3.keras", "keras3_compressed.keras"] : [])
 

@@ -8,7 +8,7 @@ import Testing
 /// Files that compress their tensors: packed in a plain form, and compressed again.
 struct RecodingTests {
     private static let compressed =
-        ["arrays_compressed.npz", "mixed_descriptors.npz"]
+        ["arrays_compressed.npz", "mixed_descriptors.npz", "compressed_otherwise.npz"]
         + (hasHDF5 ? ["keras3_compressed.keras"] : [])
     private static let chunked = hasHDF5 ? ["hdf5_chunked.h5", "hdf5_chunked_latest.h5"] : []
 

@@ -33,6 +33,7 @@ enum ModelDirectory {
         }
 
         var tensors: [TensorRecord] = []
+        var storages: [TensorRecord] = []
         var checksums: Set<ChecksumField> = []
         var notes = listing.notes
         for (name, error) in failures { notes.append("\(shown(name)): carried along unpacked: \(error)") }
@@ -42,10 +43,13 @@ enum ModelDirectory {
                 files[place] = source.named(files[place].name)
             }
             let prefix = models.count == 1 ? "" : "\(member.name):"
-            for var tensor in member.model.tensors {
+            func moved(_ tensor: TensorRecord) -> TensorRecord {
+                var tensor = tensor.moved(toFile: member.places[tensor.extent.file])
                 tensor.name = prefix + tensor.name
-                tensors.append(tensor.moved(toFile: member.places[tensor.extent.file]))
+                return tensor
             }
+            tensors += member.model.tensors.map(moved)
+            storages += member.model.storages.map(moved)
             for checksum in member.model.checksums {
                 checksums.insert(checksum.moved(toFile: member.places[checksum.covered.file]))
             }
@@ -58,6 +62,7 @@ enum ModelDirectory {
         }
         return ModelFile(
             format: .directory, path: path, files: files, tensors: tensors,
+            storages: storages,
             checksums: checksums.sorted {
                 ($0.covered.file, $0.covered.offset, $0.covered.length) < (
                     $1.covered.file, $1.covered.offset, $1.covered.length

@@ -13,6 +13,7 @@ enum ModelSeries {
         let names = try distinctNames(paths)
         var files: [ModelFile.Source] = []
         var tensors: [TensorRecord] = []
+        var storages: [TensorRecord] = []
         var checksums: [ChecksumField] = []
         var notes: [String] = []
         var members: [ModelFile.Member] = []
@@ -21,10 +22,13 @@ enum ModelSeries {
             let folder = model.format == .directory ? "\(name)/" : String(name.dropLast(fileName(name).count))
             let first = files.count
             files += model.files.map { $0.named(folder + $0.name) }
-            for var tensor in model.tensors {
+            func moved(_ tensor: TensorRecord) -> TensorRecord {
+                var tensor = tensor.moved(toFile: first + tensor.extent.file)
                 tensor.name = "\(name):\(tensor.name)"
-                tensors.append(tensor.moved(toFile: first + tensor.extent.file))
+                return tensor
             }
+            tensors += model.tensors.map(moved)
+            storages += model.storages.map(moved)
             checksums += model.checksums.map { $0.moved(toFile: first + $0.covered.file) }
             notes += model.notes.map { "\(shown(name)): \($0)" }
             members.append(.init(name: name, files: first..<files.count))
@@ -43,7 +47,7 @@ enum ModelSeries {
         }
         return ModelFile(
             format: .directory, path: paths.joined(separator: ", "), files: files, tensors: tensors,
-            checksums: checksums, notes: notes, members: members)
+            storages: storages, checksums: checksums, notes: notes, members: members)
     }
 
     /// The ends of paths, as long as it takes to tell them apart.

@@ -152,8 +152,8 @@ struct GGUFHeader {
             guard !overflow, start <= fileSize, offset <= fileSize - start, length <= fileSize - start - offset else {
                 throw .invalidTensor(
                     path: reader.path, tensor: name,
-                    expected: "\(length) bytes for \(described(type.dtype, shape))",
-                    found: "offset \(offset) in \(max(0, fileSize - start)) bytes of data")
+                    expected: "\(length) bytes for \(described(type.dtype, shape)) at offset \(offset) of the data",
+                    found: "\(max(0, fileSize - start)) bytes of data: truncated")
             }
             return TensorRecord(
                 name: name, dtype: type.dtype, shape: shape,

@@ -21,14 +21,12 @@ public struct HDF5Chunks: Hashable, Sendable, Codable {
     ///
     /// - Parameters:
     ///   - file: an HDF5 file.
-    ///   - datasets: what is in it.
+    ///   - datasets: what is in it, chunks looked up.
     ///   - library: libhdf5.
     /// - Returns: the plain form, how it is turned back, and where in it the elements of each chunked dataset are.
     static func plainForm(
         of file: MappedFile, _ datasets: [HDF5Dataset], _ library: HDF5Library
     ) throws(ModelFileError) -> (file: MappedFile, chunks: HDF5Chunks, offsets: [Int: Int])? {
-        // Where a user block comes first, versions of libhdf5 disagree on what a chunk's address is.
-        guard file.withAllBytes({ $0.starts(with: HDF5Contents.signature) }) else { return nil }
         var taken: [Range<Int>] = []
         var chosen: [Int] = []
         /// Datasets under several names have the same chunks.
@@ -38,14 +36,12 @@ public struct HDF5Chunks: Hashable, Sendable, Codable {
             if case .contiguous(let offset) = dataset.storage, let length = dataset.length, length > 0 {
                 taken.append(offset..<offset + length)
             }
-            guard case .chunks(let chunks, _) = dataset.storage, dataset.dtype?.isPackableFloat == true else {
-                continue
-            }
-            if let first = firstWithChunk[chunks[0].offset] {
+            guard case .chunks(let chunks, _) = dataset.storage, let chunk = chunks.first?.offset else { continue }
+            if let first = firstWithChunk[chunk] {
                 repeated[index] = first
                 continue
             }
-            firstWithChunk[chunks[0].offset] = index
+            firstWithChunk[chunk] = index
             chosen.append(index)
         }
         guard !chosen.isEmpty else { return nil }
@@ -54,10 +50,13 @@ public struct HDF5Chunks: Hashable, Sendable, Codable {
             if case .chunks(let chunks, _) = datasets[index].storage { gaps += chunks.map { [$0.offset, $0.length] } }
         }
         gaps.sort { $0[0] < $1[0] }
-        let ranges = (gaps.map { $0[0]..<$0[0] + $0[1] } + taken).sorted { $0.lowerBound < $1.lowerBound }
-        for (range, next) in zip(ranges, ranges.dropFirst()) where range.upperBound > next.lowerBound {
+        let ranges =
+            (gaps.map { ($0[0]..<$0[0] + $0[1], isGap: true) } + taken.map { ($0, isGap: false) })
+            .sorted { $0.0.lowerBound < $1.0.lowerBound }
+        for ((range, isGap), (next, isNextGap)) in zip(ranges, ranges.dropFirst())
+        where range.upperBound > next.lowerBound {
             // Contiguous datasets under several names are the same run.
-            guard range == next, !gaps.contains([range.lowerBound, range.count]) else {
+            guard range == next, !isGap, !isNextGap else {
                 throw .malformed(
                     path: file.path, part: "HDF5 file", expected: "datasets with bytes of their own",
                     found: "an overlap at offset \(next.lowerBound)")
@@ -93,9 +92,19 @@ public struct HDF5Chunks: Hashable, Sendable, Codable {
         return (plain, result, offsets)
     }
 
-    /// Where a byte of the file that is in no gap is in the plain form.
-    func place(_ offset: Int) -> Int {
-        gaps.reduce(offset) { $1[0] < offset ? $0 - $1[1] : $0 }
+    /// Tells where a byte of the file that is in no gap is in the plain form.
+    var places: (Int) -> Int {
+        var lengths = [0]
+        for gap in gaps { lengths.append(lengths[lengths.count - 1] + gap[1]) }
+        let starts = gaps.map { $0[0] }
+        return { offset in
+            var (low, high) = (0, starts.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if starts[middle] < offset { low = middle + 1 } else { high = middle }
+            }
+            return offset - lengths[low]
+        }
     }
 
     /// Writes the file of a plain form.
@@ -130,8 +139,9 @@ public struct HDF5Chunks: Hashable, Sendable, Codable {
         let name = "/proc/self/fd/\(descriptor)"
         try HDF5Library.with(path: path) { (library) throws(ModelFileError) in
             // Only what hard links lead to: through others a forged path could reach into another file.
-            let contents = try HDF5Contents(name, size: size, library, path: path).datasets
-            let byPath = Dictionary(contents.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
+            var contents = try HDF5Contents(name, size: size, library, path: path)
+            try contents.locateChunks(of: MappedFile(name), named: name, library)
+            let byPath = Dictionary(contents.datasets.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
             let file = try HDF5Handle(library.openFile(name, 1, 0), library.closeFile, path: path, part: "HDF5 file")
             for dataset in datasets {
                 guard let target = byPath[dataset.path] else { throw malformed("a dataset", quoted(dataset.path)) }

@@ -3,7 +3,7 @@ import Glibc
 /// The datasets that an HDF5 file links to.
 struct HDF5Contents {
     /// In the order of their names, a dataset under each of its names.
-    private(set) var datasets: [HDF5Dataset] = []
+    var datasets: [HDF5Dataset] = []
     /// Whether Keras wrote the file.
     private(set) var isKeras = false
 
@@ -24,6 +24,15 @@ struct HDF5Contents {
             offset = max(2 * offset, 512)
         }
         return false
+    }
+
+    /// The size that a file's superblock says it has; nil where it is damaged, or a user block comes first.
+    static func recordedSize(_ bytes: UnsafeRawBufferPointer) -> Int? {
+        guard bytes.starts(with: signature), bytes.count >= 64, bytes[8] <= 3 else { return nil }
+        // Superblocks of version 0 and 1, and of version 2 and 3, each with addresses of 8 bytes.
+        let (sizeOfAddresses, offset) = bytes[8] == 0 ? (13, 40) : bytes[8] == 1 ? (13, 44) : (9, 28)
+        guard bytes[sizeOfAddresses] == 8 else { return nil }
+        return Int(exactly: UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)))
     }
 
     /// Reads what is in a file; no data, no soft or external link.

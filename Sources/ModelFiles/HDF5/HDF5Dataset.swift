@@ -4,7 +4,7 @@ struct HDF5Dataset {
     enum Storage {
         /// One run of bytes from this offset on.
         case contiguous(offset: Int)
-        /// Chunks that may be compressed, each with the place of its bytes in the file.
+        /// Chunks that may be compressed, each with the place of its bytes in the file once these are looked up.
         case chunks([Chunk], sizes: [Int])
         /// Elsewhere, for this reason: they stay as they are.
         case other(String)
@@ -21,7 +21,7 @@ struct HDF5Dataset {
     /// Nil for a type that is not read.
     let dtype: DType?
     let shape: [Int]
-    let storage: Storage
+    var storage: Storage
 
     /// Bytes of all elements; nil where the type is not read or there are too many.
     var length: Int? {
@@ -74,7 +74,7 @@ extension HDF5Library {
             }
             return result(shape, .contiguous(offset: start))
         case 2:
-            return result(shape, try chunks(of: dataset, space.id, properties.id, shape, bytes: bytes, fileSize: size))
+            return result(shape, chunks(properties.id, shape, bytes: bytes))
         default: return result(shape, .other("in the header of the dataset, or virtual"))
         }
     }
@@ -107,11 +107,8 @@ extension HDF5Library {
         }
     }
 
-    /// Where the chunks of a dataset are, when all of them are there and what they are compressed with can be undone and done
-    /// again without loss.
-    private func chunks(
-        of dataset: Int64, _ space: Int64, _ properties: Int64, _ shape: [Int], bytes: Int, fileSize: Int
-    ) throws(ModelFileError) -> HDF5Dataset.Storage {
+    /// The chunks of a dataset, when what they are compressed with can be undone and done again without loss.
+    private func chunks(_ properties: Int64, _ shape: [Int], bytes: Int) -> HDF5Dataset.Storage {
         if let filter = missingFilter(properties) { return .other("compressed by filter \(filter)") }
         var sizes = [UInt64](repeating: 0, count: shape.count)
         guard !shape.isEmpty, chunkSizes(properties, Int32(shape.count), &sizes) == Int32(shape.count) else {
@@ -120,27 +117,9 @@ extension HDF5Library {
         // HDF5 keeps sizes of chunks in 32 bits.
         let sides = sizes.compactMap { Int(exactly: $0) }.filter { (1...Int(UInt32.max)).contains($0) }
         guard sides.count == shape.count, bytes > 0, let count = elementCount(shape), let volume = elementCount(sides),
-            let chunkBytes = byteCount(volume, bits: bytes / count * 8)
+            byteCount(volume, bits: bytes / count * 8) != nil
         else { return .other("in chunks without elements") }
-        var found: UInt64 = 0
-        let expected = elementCount(zip(shape, sides).map { ($0 - 1) / $1 + 1 })
-        // Looking a chunk up takes the library as long as there are chunks before it.
-        guard chunkCount(dataset, space, &found) >= 0, let number = expected, found == UInt64(number),
-            number <= 1 << 14
-        else { return .other("in chunks that are missing or too many") }
-        var chunks: [HDF5Dataset.Chunk] = []
-        var position = [UInt64](repeating: 0, count: shape.count + 1)
-        for index in 0..<found {
-            var (mask, address, length) = (UInt32(0), Self.noAddress, UInt64(0))
-            guard chunkInfo(dataset, space, index, &position, &mask, &address, &length) >= 0,
-                let start = Int(exactly: address), let size = Int(exactly: length), start <= fileSize,
-                size <= fileSize - start,
-                // No filter makes more of a byte: such a size is forged, and must not be allocated.
-                chunkBytes / Deflate.maximumRatio <= size
-            else { return .other("in chunks outside of the file") }
-            chunks.append(.init(offset: start, length: size))
-        }
-        return .chunks(chunks, sizes: sides)
+        return .chunks([], sizes: sides)
     }
 
     /// The first filter of a dataset that cannot be undone and done again without loss.

@@ -50,13 +50,13 @@ extension HDF5Library {
         _ dataset: HDF5Dataset, _ bytes: UnsafeRawBufferPointer, in file: Int64, path: String
     ) throws(ModelFileError) {
         let part = "dataset \(quoted(dataset.path))"
-        guard case .chunks(_, let sizes) = dataset.storage, dataset.length == bytes.count,
+        guard case .chunks(let chunks, let sizes) = dataset.storage, !chunks.isEmpty, dataset.length == bytes.count,
             let bits = dataset.dtype?.bitWidth
         else {
             throw .malformed(path: path, part: part, expected: "\(bytes.count) bytes in chunks", found: "another")
         }
+        try blankEdges(of: dataset, in: file, chunk: sizes, elementSize: bits / 8, part, path: path)
         let object = try HDF5Handle(openObject(file, dataset.path, 0), closeObject, path: path, part: part)
-        try blankEdges(of: object.id, dataset.shape, chunk: sizes, elementSize: bits / 8, part, path: path)
         let type = try HDF5Handle(datasetType(object.id), closeType, path: path, part: part)
         guard write(object.id, type.id, Self.all, Self.all, 0, bytes.baseAddress) >= 0 else {
             throw .unreadable(path: path, reason: "\(part) cannot be written")
@@ -65,12 +65,15 @@ extension HDF5Library {
 
     /// Makes the chunks that reach beyond the dataset's sides valid.
     ///
-    /// The library reads what they hold before it writes a part of them; the others it replaces unread.
+    /// The library reads what they hold before it writes a part of them; the others it replaces unread. An open dataset
+    /// remembers of the chunk it looked up last that filters apply to it: hence a handle of their own, closed at the end.
     private func blankEdges(
-        of dataset: Int64, _ shape: [Int], chunk: [Int], elementSize: Int, _ part: String, path: String
+        of dataset: HDF5Dataset, in file: Int64, chunk: [Int], elementSize: Int, _ part: String, path: String
     ) throws(ModelFileError) {
+        let shape = dataset.shape
         let counts = zip(shape, chunk).map { ($0 - 1) / $1 + 1 }
         guard zip(shape, chunk).contains(where: { $0 % $1 != 0 }), let total = elementCount(counts) else { return }
+        let object = try HDF5Handle(openObject(file, dataset.path, 0), closeObject, path: path, part: part)
         let zeros = [UInt8](repeating: 0, count: chunk.reduce(elementSize, *))
         for index in 0..<total {
             var rest = index
@@ -83,7 +86,7 @@ extension HDF5Library {
                 if shape[axis] - place < chunk[axis] { isEdge = true }
             }
             // The mask leaves every filter out.
-            guard !isEdge || writeChunk(dataset, 0, .max, position, zeros.count, zeros) >= 0 else {
+            guard !isEdge || writeChunk(object.id, 0, .max, position, zeros.count, zeros) >= 0 else {
                 throw .unreadable(path: path, reason: "\(part) cannot be written")
             }
         }

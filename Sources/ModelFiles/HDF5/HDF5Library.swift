@@ -35,6 +35,8 @@ final class HDF5Library: @unchecked Sendable {
     let write: WriteFunction
     let chunkCount: ChunkCountFunction
     let chunkInfo: ChunkInfoFunction
+    /// Nil before libhdf5 1.14.
+    let visitChunks: VisitChunksFunction?
     let writeChunk: WriteChunkFunction
 
     let closeType: Close
@@ -173,6 +175,13 @@ final class HDF5Library: @unchecked Sendable {
         self.write = write
         self.chunkCount = chunkCount
         self.chunkInfo = chunkInfo
+        // That of 1.12.3 passes other arguments.
+        var version: (UInt32, UInt32, UInt32) = (0, 0, 0)
+        let tellVersion = function("H5get_libversion", as: VersionFunction.self)
+        let isKnown = (tellVersion?(&version.0, &version.1, &version.2) ?? -1) >= 0
+        visitChunks =
+            isKnown && (version.0, version.1) >= (1, 14)
+            ? function("H5Dchunk_iter", as: VisitChunksFunction.self) : nil
         self.writeChunk = writeChunk
         self.closeType = closeType
         self.typeClass = typeClass

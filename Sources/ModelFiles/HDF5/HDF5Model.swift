@@ -5,15 +5,25 @@ enum HDF5Model: ModelFormat {
     static func recognizes(_ file: MappedFile) -> Bool { file.withAllBytes(HDF5Contents.isPresent) }
 
     static func open(_ file: MappedFile) throws(ModelFileError) -> ModelFile {
-        try HDF5Library.with(path: file.path) { (library) throws(ModelFileError) in
-            let contents = try HDF5Contents(file.path, size: file.size, library, path: file.path)
+        if let size = file.withAllBytes(HDF5Contents.recordedSize), size > file.size {
+            throw .malformed(
+                path: file.path, part: "HDF5 file", expected: "\(size) bytes, as its superblock says",
+                found: "\(file.size): truncated")
+        }
+        return try HDF5Library.with(path: file.path) { (library) throws(ModelFileError) in
+            var contents = try HDF5Contents(file.path, size: file.size, library, path: file.path)
+            // Where a user block comes first, versions of libhdf5 disagree on what a chunk's address is.
+            if file.withAllBytes({ $0.starts(with: HDF5Contents.signature) }) {
+                try contents.locateChunks(of: file, named: file.path, library)
+            }
             let plain = try HDF5Chunks.plainForm(of: file, contents.datasets, library)
             let offsets = plain?.offsets ?? [:]
             let shapes = contents.shapes
+            let place = plain?.chunks.places ?? { $0 }
             var tensors: [TensorRecord] = []
             var notes: [String] = []
             for (index, dataset) in contents.datasets.enumerated() {
-                if let offset = offsets[index] ?? dataset.offset(shift: { plain?.chunks.place($0) ?? $0 }) {
+                if let offset = offsets[index] ?? dataset.offset(shift: place) {
                     try tensors.append(dataset.record(at: offset, among: shapes, path: file.path))
                 } else {
                     notes.append(dataset.note)

@@ -1,5 +1,8 @@
 /// The prototypes of the functions of libhdf5 that are called, by what they are for.
 extension HDF5Library {
+    typealias VersionFunction =
+        @convention(c) (UnsafeMutablePointer<UInt32>, UnsafeMutablePointer<UInt32>, UnsafeMutablePointer<UInt32>) ->
+        Int32
     typealias SilenceErrorsFunction = @convention(c) (Int64, UnsafeRawPointer?, UnsafeRawPointer?) -> Int32
     typealias OpenFileFunction = @convention(c) (UnsafePointer<CChar>, UInt32, Int64) -> Int64
     typealias OpenObjectFunction = @convention(c) (Int64, UnsafePointer<CChar>, Int64) -> Int64
@@ -22,6 +25,9 @@ extension HDF5Library {
             Int64, Int64, UInt64, UnsafeMutablePointer<UInt64>, UnsafeMutablePointer<UInt32>,
             UnsafeMutablePointer<UInt64>, UnsafeMutablePointer<UInt64>
         ) -> Int32
+    typealias ChunkVisitor =
+        @convention(c) (UnsafePointer<UInt64>?, UInt32, UInt64, UInt64, UnsafeMutableRawPointer?) -> Int32
+    typealias VisitChunksFunction = @convention(c) (Int64, Int64, ChunkVisitor, UnsafeMutableRawPointer?) -> Int32
     typealias WriteChunkFunction =
         @convention(c) (Int64, Int64, UInt32, UnsafePointer<UInt64>, Int, UnsafeRawPointer) -> Int32
     typealias TypeClassFunction = @convention(c) (Int64) -> Int32

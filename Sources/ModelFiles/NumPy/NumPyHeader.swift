@@ -85,12 +85,12 @@ struct NumPyHeader {
     ///   - content: the array's file, header included.
     func record(named name: String, in content: Extent, path: String) throws(ModelFileError) -> TensorRecord? {
         guard let dtype, let bits = dtype.bitWidth else { return nil }
-        guard let size = elementCount(shape).flatMap({ byteCount($0, bits: bits) }),
-            size <= content.length - dataOffset
-        else {
+        let size = elementCount(shape).flatMap { byteCount($0, bits: bits) }
+        guard let size, size <= content.length - dataOffset else {
             throw .invalidTensor(
-                path: path, tensor: name, expected: "the bytes of \(described(dtype, shape))",
-                found: "\(content.length - dataOffset)")
+                path: path, tensor: name,
+                expected: (size.map { "\($0) bytes" } ?? "bytes") + " for \(described(dtype, shape))",
+                found: "\(content.length - dataOffset): truncated")
         }
         let order = Array(shape.indices)
         return TensorRecord(

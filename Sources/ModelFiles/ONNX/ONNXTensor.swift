@@ -164,6 +164,8 @@ extension ONNXTensor {
             throw .invalidTensor(
                 path: path, tensor: name, expected: "a location of its external data", found: "none")
         }
-        return .external(location: location, offset: try number("offset") ?? 0, length: try number("length"))
+        // As for onnx and ONNX Runtime, 0 is no length.
+        let length = try number("length")
+        return .external(location: location, offset: try number("offset") ?? 0, length: length == 0 ? nil : length)
     }
 }

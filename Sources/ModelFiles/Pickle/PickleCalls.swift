@@ -28,20 +28,31 @@ extension PickleMachine {
     private mutating func reduce(_ function: PickleValue, _ arguments: PickleValue) throws(ModelFileError) {
         var function = function
         var arguments = arguments
+        // Of a tensor subclass: the class, and the attributes.
+        var subclass: Int?
+        var state: PickleValue?
         while true {
             guard let values = graph.items(arguments) else {
                 throw problem(expected: "a tuple of arguments", found: "another value")
             }
-            guard case .global(let global) = function else { return try push(PickleNode(kind: .object)) }
+            guard case .global(let global) = function else {
+                return try push(PickleNode(kind: .object, state: state, arguments: arguments))
+            }
             switch graph.globals[global].meaning {
             case .rebuildFromType where values.count >= 3:
                 // A tensor subclass: its base tensor is rebuilt by the function among the arguments.
+                if case .global(let type) = values[1] { subclass = type }
+                if values.count > 3 { state = values[3] }
                 function = values[0]
                 arguments = values[2]
                 continue
             case .rebuildTensor(let hasDType):
                 guard case .storage(let storage) = values.first else { break }
                 stack.append(try tensor(of: storage, values, hasDType: hasDType))
+                if case .node = state {
+                    try push(PickleNode(kind: .object, state: state))
+                    if case .node(let index) = try pop() { graph.tensors[graph.tensors.count - 1].attributes = index }
+                }
                 return
             case .firstArgument:
                 guard let first = values.first else { return try push(PickleNode(kind: .list)) }
@@ -55,7 +66,10 @@ extension PickleMachine {
             case .rebuildFromType, .storage, .dtype, .other:
                 break
             }
-            return try push(PickleNode(kind: .object, type: global))
+            return try push(
+                PickleNode(
+                    kind: .object, type: subclass ?? global, state: state, arguments: arguments,
+                    isWrapper: subclass != nil))
         }
     }
 

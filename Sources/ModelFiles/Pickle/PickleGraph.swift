@@ -37,6 +37,10 @@ struct PickleNode {
     var type: Int?
     /// What BUILD would have set the object's attributes from.
     var state: PickleValue?
+    /// What the call that made an object was given.
+    var arguments: PickleValue?
+    /// Whether the object stands for a tensor of which only its class knows how it is made of others.
+    var isWrapper = false
 }
 
 /// A name that a pickle takes out of a Python module: compared, never looked up.
@@ -70,6 +74,8 @@ struct PickledTensor {
     let strides: [Int]
     /// Whether a negation or conjugation is pending: then the storage's elements are not the tensor's.
     let isDeferred: Bool
+    /// The attributes of a tensor of a class of its own: an index into ``PickleGraph/nodes``.
+    var attributes: Int?
 }
 
 /// Everything that a pickle describes.

@@ -10,7 +10,8 @@ struct NamedTensor {
 ///
 /// The keys and indices that lead to a tensor are joined by dots: `optimizer.state.0.exp_avg`. Through a module object lead
 /// its parameters, buffers and submodules, so that the name is the one `state_dict()` gives; through any other object lead its
-/// attributes and items. A tensor reached twice has two names; a name reached twice gets `#2` and so on.
+/// attributes and items, and what the call that made it was given. Of a tensor that its class makes of others these are listed:
+/// `fc.weight.tensor_impl.scale`. A tensor reached twice has two names; a name reached twice gets `#2` and so on.
 struct TensorNames {
     private let graph: PickleGraph
     private let path: String
@@ -47,11 +48,15 @@ struct TensorNames {
         let key: String
         let value: PickleValue
         var kindHint: String?
+        /// Whether it is a part of something whose class is not known.
+        var isPart = false
     }
 
     private struct Frame {
         let node: Int
         let children: [Child]
+        /// Whether all below is a part of something whose class is not known.
+        var isPart = false
         var next = 0
         /// Bytes of the name that led here.
         let nameLength: Int
@@ -80,17 +85,35 @@ struct TensorNames {
             switch child.value {
             case .tensor(let tensor):
                 append(child.key, to: &name, isFirst: frames.count == 1)
-                try add(String(decoding: name, as: UTF8.self), tensor, child.kindHint)
-            case .node(let index):
-                guard open.insert(index).inserted else { continue }
-                guard frames.count < Self.maximumDepth else {
-                    throw problem(expected: "at most \(Self.maximumDepth) nested containers", found: "more")
+                try add(
+                    String(decoding: name, as: UTF8.self), tensor,
+                    frame.isPart || child.isPart ? "part" : child.kindHint)
+                if let attributes = graph.tensors[tensor].attributes {
+                    try enter(attributes, isPart: true, name, &frames, &open)
                 }
-                append(child.key, to: &name, isFirst: frames.count == 1)
-                frames.append(Frame(node: index, children: try children(of: index), nameLength: name.count))
+            case .node(let index):
+                let isFirst = frames.count == 1
+                let length = name.count
+                append(child.key, to: &name, isFirst: isFirst)
+                if try !enter(index, isPart: frame.isPart || child.isPart, name, &frames, &open) {
+                    name.removeLast(name.count - length)
+                }
             default: break
             }
         }
+    }
+
+    /// Goes down into a container; false when the way leads through it already.
+    @discardableResult
+    private mutating func enter(
+        _ index: Int, isPart: Bool, _ name: [UInt8], _ frames: inout [Frame], _ open: inout Set<Int>
+    ) throws(ModelFileError) -> Bool {
+        guard open.insert(index).inserted else { return false }
+        guard frames.count < Self.maximumDepth else {
+            throw problem(expected: "at most \(Self.maximumDepth) nested containers", found: "more")
+        }
+        frames.append(Frame(node: index, children: try children(of: index), isPart: isPart, nameLength: name.count))
+        return true
     }
 
     private func append(_ key: String, to name: inout [UInt8], isFirst: Bool) {
@@ -131,8 +154,19 @@ extension TensorNames {
                 return hinted(try keyed(attributes), graph.globals[type], groups: nil)
             }
             if let module = try moduleChildren(node, attributes) { return module }
-            return try keyed(attributes) + keyed(node.pairs) + listed(node.items)
+            let module = node.type.map { graph.globals[$0].module } ?? ""
+            // A distributed tensor is one of plain numbers, of which each process has a part.
+            let isKnown = module.hasPrefix("torch.distributed.")
+            let arguments = try listed(graph.items(node.arguments) ?? []).map { marked($0, !isKnown) }
+            return try keyed(attributes).map { marked($0, node.isWrapper && !isKnown) } + keyed(node.pairs)
+                + listed(node.items) + arguments
         }
+    }
+
+    private func marked(_ child: Child, _ isPart: Bool) -> Child {
+        var child = child
+        child.isPart = isPart
+        return child
     }
 
     private mutating func listed(_ items: [PickleValue]) throws(ModelFileError) -> [Child] {

@@ -43,7 +43,7 @@ enum TorchLegacy: ModelFormat {
             guard !tensors.records.isEmpty else { throw .noTensors(path: path) }
             return ModelFile(
                 format: name, path: path, files: [.init(name: fileName(path), file: file)], tensors: tensors.records,
-                notes: tensors.notes)
+                storages: tensors.storages, notes: tensors.notes)
         }
     }
 

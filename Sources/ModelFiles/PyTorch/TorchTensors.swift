@@ -2,6 +2,8 @@
 struct TorchTensors {
     /// In the pickle's order; none when it describes no tensor.
     let records: [TensorRecord]
+    /// The storages that the tensors are views of, where they do not fill them.
+    let storages: [TensorRecord]
     /// What could not be described and stays as it is.
     let notes: [String]
 
@@ -16,6 +18,7 @@ struct TorchTensors {
         _ root: PickleValue, in graph: PickleGraph, storages: [String: Extent], path: String
     ) throws(ModelFileError) {
         var records: [TensorRecord] = []
+        var viewed = TorchStorages()
         var notes: [String] = []
         for named in try TensorNames.find(root, in: graph, path: path) {
             let tensor = graph.tensors[named.tensor]
@@ -33,12 +36,14 @@ struct TorchTensors {
             let extent = try Self.extent(
                 of: tensor, named.name, elementSize: bits / 8, in: storage, bytes: bytes, path: path)
             let order = tensor.isDeferred ? nil : memoryOrder(shape: tensor.shape, strides: tensor.strides)
-            records.append(
-                TensorRecord(
-                    name: named.name, dtype: dtype, shape: tensor.shape, extent: extent, memoryOrder: order,
-                    kindHint: named.kindHint, conventionHint: "pytorch",
-                    strides: order == nil && !tensor.isDeferred ? tensor.strides : nil))
+            let record = TensorRecord(
+                name: named.name, dtype: dtype, shape: tensor.shape, extent: extent, memoryOrder: order,
+                kindHint: named.kindHint, conventionHint: "pytorch",
+                strides: order == nil && !tensor.isDeferred ? tensor.strides : nil)
+            records.append(record)
+            viewed.add(record, storage.key, bytes)
         }
+        self.storages = viewed.records
         self.records = records
         self.notes = notes
     }
@@ -52,8 +57,9 @@ struct TorchTensors {
         let (size, tooLarge) = storage.count.multipliedReportingOverflow(by: unit)
         guard !tooLarge, size <= bytes.length else {
             throw .invalidTensor(
-                path: path, tensor: name, expected: "\(storage.count) elements in storage \(quoted(storage.key))",
-                found: "\(bytes.length) bytes")
+                path: path, tensor: name,
+                expected: "\(storage.count) elements of \(unit) bytes in storage \(quoted(storage.key))",
+                found: "\(bytes.length) bytes: truncated")
         }
         // Within the storage's size, and so free of overflow.
         let window = storage.view.map { ($0.lowerBound * unit)..<($0.upperBound * unit) } ?? 0..<size

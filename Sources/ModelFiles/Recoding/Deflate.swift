@@ -5,16 +5,6 @@ enum Deflate {
     /// What a byte of a deflate stream can stand for at most (a match of 258 bytes takes two bits).
     static let maximumRatio = 1032
 
-    /// What decompressing gave.
-    struct Inflated {
-        /// Bytes of the result.
-        var size = 0
-        /// CRC-32 of the result.
-        var crc: UInt = 0
-        /// Bytes of the stream; fewer than there are when something follows it.
-        var consumed = 0
-    }
-
     private static let pieceSize = 1 << 18
 
     /// Decompresses one stream.
@@ -26,11 +16,11 @@ enum Deflate {
     /// - Returns: sizes and checksum; nil when the stream is damaged, ends too early or gives more than `limit`.
     static func decompress(
         _ bytes: UnsafeRawBufferPointer, limit: Int, _ take: (UnsafeRawBufferPointer) throws(ModelFileError) -> Void
-    ) throws(ModelFileError) -> Inflated? {
+    ) throws(ModelFileError) -> CodedStream.Decoded? {
         var stream = z_stream()
         guard inflateInit2_(&stream, -15, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else { return nil }
         defer { inflateEnd(&stream) }
-        var result = Inflated()
+        var result = CodedStream.Decoded()
         var isComplete = false
         try pump(&stream, bytes, { CZlib.inflate(&$0, Z_NO_FLUSH) }) { (piece, status) throws(ModelFileError) in
             result.size += piece.count

@@ -29,6 +29,19 @@ struct OutputFile {
         try file.forEachPiece(of: range) { (_, bytes) throws(ModelFileError) in try append(bytes) }
     }
 
+    /// Makes sure that the disk has room for so many bytes more.
+    ///
+    /// - Throws: ``ModelFileError/unreadable(path:reason:)`` when it has not.
+    func requireRoom(_ count: Int) throws(ModelFileError) {
+        var status = statvfs()
+        guard fstatvfs(descriptor, &status) == 0 else { return }
+        let (free, isHuge) = Int(status.f_bavail).multipliedReportingOverflow(by: Int(status.f_frsize))
+        guard isHuge || count <= free else {
+            throw .unreadable(
+                path: path, reason: "its plain form needs \(count) bytes of temporary space, found \(free)")
+        }
+    }
+
     /// Appends zeros, which take no room on the disk where the file system has holes.
     mutating func appendZeros(_ count: Int) throws(ModelFileError) {
         size += count

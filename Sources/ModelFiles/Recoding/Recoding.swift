@@ -3,8 +3,9 @@
 /// Files that compress their tensors are packed in a plain form: a temporary file with the tensors as they are. Restoring
 /// writes the plain form with the restored tensors in it, and then the file itself by one of these steps.
 public enum Recoding: Hashable, Sendable {
-    /// The plain form is a ZIP of stored entries; those at these places of its directory are compressed with zlib's level.
-    case deflate(entries: [Int], level: Int)
+    /// The plain form is a ZIP of stored entries; those at these places of its directory are compressed with zlib's level, or
+    /// each by the ZIP method at its place in `methods` (8 deflate, 12 bzip2, 14 LZMA).
+    case deflate(entries: [Int], level: Int, methods: [UInt16]? = nil)
     /// The plain form is an HDF5 file without the chunks of some datasets, and behind it their elements.
     case chunks(HDF5Chunks)
 
@@ -27,8 +28,9 @@ public enum Recoding: Hashable, Sendable {
     ///   libhdf5 is needed and missing.
     public func restore(_ plain: MappedFile, to descriptor: Int32, path: String) throws(ModelFileError) {
         switch self {
-        case .deflate(let entries, let level):
-            try ZipCompression.deflate(plain, entries: entries, level: level, to: descriptor, path: path)
+        case .deflate(let entries, let level, let methods):
+            try ZipCompression.compress(
+                plain, entries: entries, level: level, methods: methods, to: descriptor, path: path)
         case .chunks(let chunks):
             try chunks.restore(plain, to: descriptor, path: path)
         }
@@ -36,7 +38,7 @@ public enum Recoding: Hashable, Sendable {
 }
 
 extension Recoding: Codable {
-    private enum Key: String, CodingKey { case name, entries, level }
+    private enum Key: String, CodingKey { case name, entries, level, methods }
     private enum Name: String, Codable {
         case deflate
         case chunks = "hdf5-chunks"
@@ -48,7 +50,8 @@ extension Recoding: Codable {
         case .deflate:
             self = .deflate(
                 entries: try container.decode([Int].self, forKey: .entries),
-                level: try container.decode(Int.self, forKey: .level))
+                level: try container.decode(Int.self, forKey: .level),
+                methods: try container.decodeIfPresent([UInt16].self, forKey: .methods))
         case .chunks: self = .chunks(try HDF5Chunks(from: decoder))
         }
     }
@@ -56,10 +59,11 @@ extension Recoding: Codable {
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
         switch self {
-        case .deflate(let entries, let level):
+        case .deflate(let entries, let level, let methods):
             try container.encode(Name.deflate, forKey: .name)
             try container.encode(entries, forKey: .entries)
             try container.encode(level, forKey: .level)
+            try container.encodeIfPresent(methods, forKey: .methods)
         case .chunks(let chunks):
             try container.encode(Name.chunks, forKey: .name)
             try chunks.encode(to: encoder)

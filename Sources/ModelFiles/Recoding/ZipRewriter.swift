@@ -28,16 +28,14 @@ struct ZipRewriter {
     /// Writes the file.
     ///
     /// - Parameters:
-    ///   - chosen: the entries to convert, by place in the directory.
-    ///   - method: the compression method that they have then.
+    ///   - methods: the compression method that each entry to convert has then, by place in the directory.
     ///   - output: an empty file.
     ///   - convert: appends the new content of an entry.
     /// - Throws: ``ModelFileError`` when entries overlap or disagree with the directory, when a size or place does not fit its
     ///   field any more, and what `convert` throws.
     func write(
-        _ chosen: [Int], method: UInt16, to output: inout OutputFile, _ convert: Converter
+        _ methods: [Int: UInt16], to output: inout OutputFile, _ convert: Converter
     ) throws(ModelFileError) {
-        let isChosen = Set(chosen)
         var corrections: [Correction] = []
         var moves: [Int: Move] = [:]
         var position = 0
@@ -48,7 +46,7 @@ struct ZipRewriter {
             // The bytes up to here are copied or replaced: the distance is what replacing them changed.
             let shift = output.size - position
             moves[index] = Move(header: entry.header + shift)
-            guard isChosen.contains(index) else { continue }
+            guard let method = methods[index] else { continue }
             let local = try LocalHeader(entry, in: file, end: directory.start)
             guard entry.header >= position else {
                 throw problem(entry, expected: "bytes of its own", found: "an overlap with another entry")
@@ -71,7 +69,7 @@ struct ZipRewriter {
         try output.append(position..<file.size, of: file)
         for (index, entry) in directory.entries.enumerated() {
             guard let move = moves[index] else { continue }
-            if let size = move.size {
+            if let size = move.size, let method = methods[index] {
                 corrections.append(Correction(offset: entry.crcField - 6 + shift, width: 2, value: Int(method)))
                 let field = entry.compressedSizeField
                 corrections.append(try correction(at: field.offset + shift, width: field.width, size))

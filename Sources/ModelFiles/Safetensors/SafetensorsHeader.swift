@@ -22,10 +22,15 @@ struct SafetensorsHeader {
     init(_ bytes: UnsafeRawBufferPointer, file: Int, path: String) throws(ModelFileError) {
         var reader = try ByteReader(bytes, path: path, part: "safetensors header")
         let length = try reader.integer(UInt64.self)
-        guard length <= UInt64(Self.maximumLength), Int(length) <= reader.remaining else {
+        guard length <= UInt64(Self.maximumLength) else {
             throw .malformed(
-                path: path, part: "safetensors header length",
-                expected: "at most \(min(Self.maximumLength, reader.remaining)) bytes", found: "\(length)")
+                path: path, part: "safetensors header length", expected: "at most \(Self.maximumLength) bytes",
+                found: "\(length)")
+        }
+        guard Int(length) <= reader.remaining else {
+            throw .malformed(
+                path: path, part: "safetensors header length", expected: "\(length) bytes behind it",
+                found: "\(reader.remaining): the file is truncated")
         }
         let json = try reader.take(Int(length))
         let decoded = try Self.decode(json, path: path)
@@ -34,25 +39,32 @@ struct SafetensorsHeader {
         let dataStart = reader.offset
         let dataLength = reader.remaining
 
+        // Before anything is said of single tensors, of which the last ones' bytes would be missing.
+        let end = entries.values.reduce(0) { max($0, $1.offsets.max() ?? 0) }
+        guard end <= dataLength else {
+            throw .malformed(
+                path: path, part: "safetensors data", expected: "\(end) bytes, as the header says",
+                found: "\(dataLength): the file is truncated")
+        }
         var records: [TensorRecord] = []
         records.reserveCapacity(entries.count)
         for (name, entry) in entries {
             records.append(try Self.record(name, entry, file, dataStart: dataStart, dataLength: dataLength, path: path))
         }
         records.sort { ($0.extent.offset, $0.extent.length, $0.name) < ($1.extent.offset, $1.extent.length, $1.name) }
-        var end = dataStart
+        var position = dataStart
         for record in records {
-            guard record.extent.offset == end else {
+            guard record.extent.offset == position else {
                 throw .invalidTensor(
                     path: path, tensor: record.name,
-                    expected: "data that begins at \(end - dataStart), without hole or overlap",
+                    expected: "data that begins at \(position - dataStart), without hole or overlap",
                     found: "\(record.extent.offset - dataStart)")
             }
-            end += record.extent.length
+            position += record.extent.length
         }
-        guard end == bytes.count else {
+        guard position == bytes.count else {
             throw .malformed(
-                path: path, part: "safetensors data", expected: "\(end - dataStart) bytes, as the header says",
+                path: path, part: "safetensors data", expected: "\(position - dataStart) bytes, as the header says",
                 found: "\(dataLength)")
         }
         tensors = records

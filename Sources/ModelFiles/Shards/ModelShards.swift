@@ -26,6 +26,7 @@ enum ModelShards: ModelFormat {
 
         var files = [ModelFile.Source(name: fileName(file.path), file: file)]
         var tensors: [TensorRecord] = []
+        var storages: [TensorRecord] = []
         var checksums: [ChecksumField] = []
         var notes: [String] = []
         var kind: ModelFormatName?
@@ -40,12 +41,14 @@ enum ModelShards: ModelFormat {
             }
             kind = shardKind
             tensors += model.tensors.map { $0.moved(toFile: files.count) }
+            storages += model.storages.map { $0.moved(toFile: files.count) }
             checksums += model.checksums.map { $0.moved(toFile: files.count) }
             notes += model.notes.map { "\(shown(shard)): \($0)" }
             files.append(.init(name: shard, file: model.files[0].file, originalSize: model.files[0].originalSize))
         }
         return ModelFile(
-            format: kind ?? name, path: file.path, files: files, tensors: tensors, checksums: checksums, notes: notes)
+            format: kind ?? name, path: file.path, files: files, tensors: tensors, storages: storages,
+            checksums: checksums, notes: notes)
     }
 
     private static func open(_ shard: String, _ file: MappedFile) throws(ModelFileError) -> ModelFile {

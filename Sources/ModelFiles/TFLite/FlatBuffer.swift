@@ -107,7 +107,8 @@ struct FlatBuffer {
     private mutating func integer<T: FixedWidthInteger>(_: T.Type, at offset: Int) throws(ModelFileError) -> T {
         try spend(MemoryLayout<T>.size)
         guard offset >= 0, offset <= reader.bytes.count - MemoryLayout<T>.size else {
-            throw problem(at: offset, expected: "\(MemoryLayout<T>.size) bytes", found: "the end of the file")
+            throw problem(
+                at: offset, expected: "\(MemoryLayout<T>.size) bytes", found: "the end of the file: truncated")
         }
         return T(littleEndian: reader.bytes.loadUnaligned(fromByteOffset: offset, as: T.self))
     }

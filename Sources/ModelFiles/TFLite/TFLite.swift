@@ -60,7 +60,7 @@ enum TFLite: ModelFormat {
         guard buffer.offset >= 0, buffer.offset <= fileSize, buffer.length <= fileSize - buffer.offset else {
             throw .invalidTensor(
                 path: path, tensor: name, expected: "a buffer within \(fileSize) bytes",
-                found: "\(buffer.length) bytes at \(buffer.offset)")
+                found: "\(buffer.length) bytes at \(buffer.offset): truncated")
         }
         let shape = tensor.shape.map(Int.init)
         guard let count = elementCount(shape),

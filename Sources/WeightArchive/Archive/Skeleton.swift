@@ -66,27 +66,39 @@ struct Skeleton {
     }
 
     /// New values of the checksum fields in a file, by offset.
+    ///
+    /// A field that did not hold the checksum before stays as it is: some writers leave it out, or make one up.
     private func checksums(of file: Int, _ restoredCRC: [Int: UInt]) -> [(offset: Int, value: UInt32)] {
         let packed = tensors.indices.filter { tensors[$0].kept == nil && tensors[$0].record.extent.file == file }
         return model.checksums.filter { $0.covered.file == file }.flatMap { checksum in
             let range = checksum.covered.range
             let inside = packed.filter { range.contains(tensors[$0].record.extent.offset) }
-            var crc: UInt = 0
+            guard !inside.isEmpty else { return [(offset: Int, value: UInt32)]() }
+            var (original, restored): (UInt, UInt) = (0, 0)
             var position = range.lowerBound
-            func append(_ other: UInt, _ length: Int) { crc = crc32_combine(crc, other, length) }
-            func appendOriginal(upTo end: Int) {
+            func append(upTo end: Int, restored crc: UInt? = nil) {
                 guard end > position else { return }
-                append(originalCRC(Extent(file: file, offset: position, length: end - position)), end - position)
+                let length = end - position
+                let found = originalCRC(Extent(file: file, offset: position, length: length))
+                original = crc32_combine(original, found, length)
+                restored = crc32_combine(restored, crc ?? found, length)
+                position = end
             }
             for tensor in inside {
                 let extent = tensors[tensor].record.extent
-                appendOriginal(upTo: extent.offset)
-                append(restoredCRC[tensor] ?? 0, extent.length)
-                position = extent.range.upperBound
+                append(upTo: extent.offset)
+                append(upTo: extent.range.upperBound, restored: restoredCRC[tensor] ?? 0)
             }
-            appendOriginal(upTo: range.upperBound)
-            return inside.isEmpty ? [] : checksum.fields.map { (offset: $0, value: UInt32(truncatingIfNeeded: crc)) }
+            append(upTo: range.upperBound)
+            return checksum.fields.filter { field(at: $0, of: file) == UInt32(truncatingIfNeeded: original) }
+                .map { (offset: $0, value: UInt32(truncatingIfNeeded: restored)) }
         }.sorted { $0.offset < $1.offset }
+    }
+
+    private func field(at offset: Int, of file: Int) -> UInt32 {
+        model.withBytes(of: Extent(file: file, offset: offset, length: 4)) {
+            UInt32(littleEndian: $0.loadUnaligned(as: UInt32.self))
+        }
     }
 
     /// Appends bytes of the model to an entry, the checksum fields among them renewed.

@@ -20,6 +20,8 @@ public enum KeepReason: String, Sendable, Codable {
     case nonfinite
     /// A view with gaps, or one that overlaps another tensor: its bytes are not its own.
     case view
+    /// A part of an object whose class is not known, as of a quantized or sparse tensor: what its numbers mean is not known.
+    case part
 }
 
 /// Bytes of a model file that one tensor, or several under different names (tied weights), call theirs.
@@ -59,15 +61,30 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
     let shapes = Dictionary(model.tensors.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
     let classifier = LayerClassifier(shapes: shapes)
 
+    let groups = sharedExtents(model.tensors)
+    var storages = packedStorages(
+        of: model, options, holding: groups.flatMap(\.records),
+        without: { name in exclude.contains { $0.matches(name) } })
     var selected: [SelectedTensor] = []
-    for group in sharedExtents(model.tensors) {
+    var whole: TensorRecord?
+    for group in groups {
         let record = group.records[0]
+        while let next = storages.last,
+            (next.extent.file, next.extent.offset) <= (record.extent.file, record.extent.offset)
+        {
+            storages.removeLast()
+            selected.append(try selectedStorage(next, classifier))
+            whole = next
+        }
+        let isInStorage =
+            whole.map { $0.extent.file == record.extent.file && $0.extent.range.contains(record.extent.offset) }
+            ?? false
         let names = group.records.map(\.name)
         func matches(_ pattern: NamePattern) -> Bool { names.contains(where: pattern.matches) }
         var tensor = SelectedTensor(
             record: record, aliases: Array(names.dropFirst()), kept: nil, geometry: nil, bits: 0)
         tensor.kept =
-            if group.isOverlapped {
+            if group.isOverlapped || isInStorage && record.count > 0 {
                 // Whatever its type: bytes that are stored apart belong to one tensor.
                 .view
             } else if record.dtype.isBlockQuantized {
@@ -84,6 +101,8 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
                 nil
             } else if options.quantizer != .exact, isOptimizerState(record.name) {
                 .optimizer
+            } else if options.quantizer != .exact, group.records.contains(where: { $0.kindHint == "part" }) {
+                .part
             } else if options.quantizer == .exact ? record.count < smallestVector : true, isVector(record),
                 model.format != .raw || model.tensors.count > 1
             {
@@ -112,6 +131,46 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
         selected.append(tensor)
     }
     return selected
+}
+
+/// The storages that are packed whole in place of the tensors that are views of them, the last in place first.
+///
+/// Only bit for bit: numbers between the views may be anything.
+private func packedStorages(
+    of model: ModelFile, _ options: PackOptions, holding records: [TensorRecord], without isExcluded: (String) -> Bool
+) -> [TensorRecord] {
+    guard options.quantizer == .exact, !model.storages.isEmpty else { return [] }
+    let sorted = model.storages.filter { $0.dtype.isExactlyPackable && $0.count >= smallestVector }
+        .sorted { ($0.extent.file, $0.extent.offset) < ($1.extent.file, $1.extent.offset) }
+    // Records come in order of place too.
+    var excluded: Set<Int> = []
+    var index = 0
+    for record in records {
+        func isBehind(_ storage: Extent) -> Bool {
+            (storage.file, storage.range.upperBound) <= (record.extent.file, record.extent.offset)
+        }
+        while index < sorted.count, isBehind(sorted[index].extent) { index += 1 }
+        guard index < sorted.count else { break }
+        let storage = sorted[index].extent
+        if storage.file == record.extent.file, storage.range.contains(record.extent.offset), isExcluded(record.name) {
+            excluded.insert(index)
+        }
+    }
+    return sorted.indices.filter { !excluded.contains($0) }.map { sorted[$0] }.reversed()
+}
+
+/// A storage as a layer: a run of numbers, whatever its views are.
+private func selectedStorage(
+    _ storage: TensorRecord, _ classifier: LayerClassifier
+) throws(ArchiveError) -> SelectedTensor {
+    do throws(MapperError) {
+        let guess = classifier.classify(storage.name, storage.shape)
+        let geometry = try LayerGeometry(
+            kind: guess.kind, shape: storage.shape, convention: guess.convention, memoryOrder: storage.memoryOrder)
+        return SelectedTensor(record: storage, aliases: [], kept: nil, geometry: geometry, bits: 8)
+    } catch {
+        throw .layer(tensor: storage.name, reason: error.description)
+    }
 }
 
 /// 8, or more where ranges by channel hold outliers.

@@ -77,7 +77,7 @@ struct DeltaLayerCodebook: LayerCodebook {
 extension ModelFile {
     /// The tensor of this model that another model's is packed against: of the same name, type and shape.
     func base(for tensor: TensorRecord) -> TensorRecord? {
-        tensors.first {
+        (tensors + storages).first {
             $0.name == tensor.name && $0.dtype == tensor.dtype && $0.shape == tensor.shape
                 && $0.memoryOrder == tensor.memoryOrder && $0.extent.length == tensor.extent.length
         }

@@ -101,4 +101,12 @@ with Pipe(HERE / "mixed_descriptors.npz") as pipe, zipfile.ZipFile(pipe, "w") as
     archive.writestr(zipfile.ZipInfo("README.txt", (2021, 3, 4, 5, 6, 8)), "not an array " * 20, zipfile.ZIP_DEFLATED)
 expected["mixed_descriptors.npz"] = [describe(name, array) for name, array in mixed.items()]
 
+# The other methods that NumPy reads.
+methods = {"bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA, "deflate": zipfile.ZIP_DEFLATED, "stored": zipfile.ZIP_STORED}
+with zipfile.ZipFile(HERE / "compressed_otherwise.npz", "w") as archive:
+    for name, method in methods.items():
+        array = normal(12, 8).astype("<f4")
+        archive.writestr(zipfile.ZipInfo(f"{name}.npy", (2021, 3, 4, 5, 6, 8)), entry(array), method)
+        expected.setdefault("compressed_otherwise.npz", []).append(describe(name, array))
+
 (HERE / "expected_numpy.json").write_text(json.dumps(expected, indent=1) + "\n")
