@@ -30,7 +30,7 @@ final class JXLEncoder {
     func encode(_ samples: UnsafeRawBufferPointer) throws(CodecError) -> [UInt8] {
         try describePicture()
         let frame = libjxl.JxlEncoderFrameSettingsCreate(encoder, nil)
-        try configure(frame)
+        try configure(frame, samples)
         var pixels = picture.jxl
         try check(libjxl.JxlEncoderAddImageFrame(frame, &pixels, samples.baseAddress, samples.count), "the picture")
         libjxl.JxlEncoderCloseInput(encoder)
@@ -52,17 +52,10 @@ final class JXLEncoder {
         try check(libjxl.JxlEncoderSetColorEncoding(encoder, &color), "gray")
     }
 
-    /// The effort, which is at most 7 where libjxl codes fewer than 100 numbers.
-    ///
-    /// It gives so few a prefix code. Efforts 8 and 9 then search for the best one also among alphabets of more than 256 letters,
-    /// which libjxl 0.7 cannot write: it ends the process.
-    private var effort: Int {
-        let effort = settings.integer("effort") ?? 5
-        return picture.sampleCount < 100 ? min(effort, 7) : effort
-    }
-
     /// Turns off whatever expects a smooth picture, or one of few colors.
-    private func configure(_ frame: OpaquePointer?) throws(CodecError) {
+    private func configure(_ frame: OpaquePointer?, _ samples: UnsafeRawBufferPointer) throws(CodecError) {
+        let asked = settings.integer("effort") ?? 5
+        let effort = asked > 7 && JXLHazard.isIn(samples, picture) ? 7 : asked
         try check(libjxl.JxlEncoderSetFrameLossless(frame, JXL_TRUE), "lossless coding")
         let options: [(JxlEncoderFrameSettingId, Int)] = [
             (JXL_ENC_FRAME_SETTING_EFFORT, effort), (JXL_ENC_FRAME_SETTING_MODULAR, 1),

@@ -53,33 +53,36 @@ extension HDF5Chunks {
         _ file: MappedFile, named name: String, isOf plain: MappedFile, path: String
     ) throws(ModelFileError) {
         try HDF5Library.with(path: path) { (library) throws(ModelFileError) in
-            let contents = try HDF5Contents(name, size: file.size, library, path: path).datasets
+            var contents = try HDF5Contents(name, size: file.size, library, path: path)
+            try contents.locateChunks(of: file, named: name, library)
             let handle = try HDF5Handle(library.openFile(name, 0, 0), library.closeFile, path: path, part: "HDF5 file")
             var written = Dictionary(datasets.map { ($0.path, $0.at) }, uniquingKeysWith: { first, _ in first })
             /// Where the chunks of those begin: a dataset may have several names.
-            var places: Set<Int> = []
-            for dataset in contents {
+            var begins: Set<Int> = []
+            for dataset in contents.datasets {
                 guard let at = written.removeValue(forKey: dataset.path) else { continue }
                 var end = at[0]
                 try library.forEachSlab(of: dataset, in: handle.id, path: path) { (bytes) throws(ModelFileError) in
                     try Recoding.expect(bytes, in: plain, at: end, "dataset \(quoted(dataset.path))", path: path)
                     end += bytes.count
                 }
-                guard end == at[0] + at[1], case .chunks(let chunks, _) = dataset.storage else {
+                guard end == at[0] + at[1], case .chunks(let chunks, _) = dataset.storage, let first = chunks.first
+                else {
                     throw Recoding.difference(
                         "\(at[1]) bytes in dataset \(quoted(dataset.path))", "\(end - at[0])", path: path)
                 }
-                places.insert(chunks[0].offset)
+                begins.insert(first.offset)
             }
             if let missing = written.keys.min() {
                 throw Recoding.difference("dataset \(quoted(missing))", "none", path: path)
             }
-            // The others lie where they did.
-            for dataset in contents {
+            // The others lie where they did; chunks that hold no floats were not looked up.
+            let place = self.places
+            for dataset in contents.datasets {
                 var runs: [Range<Int>] = []
                 switch dataset.storage {
                 case .contiguous(let offset): runs = [offset..<offset + (dataset.length ?? 0)]
-                case .chunks(let chunks, _) where !places.contains(chunks[0].offset):
+                case .chunks(let chunks, _) where chunks.first.map { !begins.contains($0.offset) } == true:
                     runs = chunks.map { $0.offset..<$0.offset + $0.length }
                 case .chunks, .other: break
                 }
