@@ -166,7 +166,7 @@ struct ResumptionTests {
     /// Makes a partial of the first group only, with a changed record whose hash is right.
     private func rewriteFirstRecord(of stopped: Stopped, _ change: (inout GroupRecord) -> Void) throws {
         let spool = try Spool(beside: AtomicFile(stopped.folder["m.wcz"], force: false))
-        spool.isKept = true
+        spool.keep()
         let bytes = try fileBytes(stopped.partial)
         var entry = try #require(try PackJournal(spool: spool).entries().first)
         change(&entry.record)

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A folder of a test's own, removed with everything in it when the test lets go of it.
 final class TemporaryFolder: Sendable {
@@ -16,7 +17,7 @@ final class TemporaryFolder: Sendable {
     @discardableResult
     func write(_ bytes: [UInt8], _ name: String = "model") throws -> String {
         let file = "\(path)/\(name)"
-        try Data(bytes).write(to: URL(fileURLWithPath: file))
+        try writeFile(bytes, file)
         return file
     }
 
