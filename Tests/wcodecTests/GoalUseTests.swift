@@ -73,7 +73,7 @@ struct GoalUseTests {
         "--quantizer trellis", "--quantizer trellis:states=16", "--quantizer trellis:states=1 --bits 3",
         "--quantizer trellis --bits first=2 --bits second=5 --effort 7",
         "--quantizer trellis:states=256 --target-bpw 2",
-        "--target-bpw 3 --weights-by size", "--quality 0", "--quality 100",
+        "--target-bpw 3 --importance size", "--quality 0", "--quality 100",
     ])
     func otherWaysToSayIt(options: String) async throws { _ = try await report(options, in: try folder()) }
 
@@ -85,7 +85,7 @@ struct GoalUseTests {
             let layers = try #require(report["layers"] as? [[String: Any]])
             return try layers.map { try #require($0["snr"] as? Double) }
         }
-        let (plain, weighted) = (try await ratios(""), try await ratios("--weights-by factors.json"))
+        let (plain, weighted) = (try await ratios(""), try await ratios("--importance factors.json"))
         #expect(weighted[0] < plain[0] && weighted[1] > plain[1] + 6)
     }
 
@@ -93,7 +93,7 @@ struct GoalUseTests {
     func otherFilesOfImportanceAreRefused(text: String) async throws {
         let folder = try folder()
         try folder.write(Array(text.utf8), "factors.json")
-        let result = try await shell("$wcodec pack model.safetensors --quality 9 --weights-by factors.json", in: folder)
+        let result = try await shell("$wcodec pack model.safetensors --quality 9 --importance factors.json", in: folder)
         #expect(result.status == 65 || result.status == 66)
         #expect(result.errorLines.count == 1 && result.error.contains("factors.json"))
         #expect(folder.contents == ["factors.json", "model.safetensors"])

@@ -96,7 +96,7 @@ struct MistakeTests {
         Mistake("pack model.safetensors -o x.wcz --min-snr 119", 65, "at least 119.0 dB"),
         Mistake("pack model.safetensors -o x.wcz --max-error 1e-30", 65, "weight", "--exclude"),
         Mistake("pack model.safetensors -o x.wcz --quality 50 --codec hevc:qp=20", 65, "hevc", "lossless"),
-        Mistake("pack model.safetensors -o x.wcz --quality 50 --weights-by missing.json", 66, "missing.json"),
+        Mistake("pack model.safetensors -o x.wcz --quality 50 --importance missing.json", 66, "missing.json"),
         Mistake("pack model.safetensors -o x.wcz --quality 50 --weights-by notes.txt", 66, "notes.txt"),
         Mistake("pack nan.safetensors --target-bpw 3", 65, "odd?name", "nan"),
         Mistake("pack nan.safetensors", 65, "odd?name", "nan"), Mistake("unpack missing.wcz", 66, "missing.wcz"),

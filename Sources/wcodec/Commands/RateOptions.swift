@@ -58,9 +58,13 @@ struct RateOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "By what errors count when a goal shares bits among layers: size, in proportion to each layer's variance; or a file "
-                + "with {\"regex\": factor, …}. (default: every weight's squared error the same)",
+            "How much errors of a layer count when a goal shares bits: size, in inverse proportion to its variance, which suits "
+                + "transformers and can ruin EfficientNet-like networks at 2 to 3 bits; or a file with {\"regex\": factor, …}. "
+                + "(default: every weight's squared error the same)",
             valueName: "size|file.json"))
+    var importance: String?
+
+    @Option(name: .customLong("weights-by"), help: .hidden)
     var weightsBy: String?
 
     func validate() throws {
@@ -71,6 +75,9 @@ struct RateOptions: ParsableArguments {
                 "--lossless and --delta: expected without --quantizer and goals, which say how much is lost")
         }
         _ = try fixedPoint()
+        guard importance == nil || weightsBy == nil else {
+            throw ValidationError("--importance: expected without --weights-by, its former name")
+        }
         guard (1...9).contains(effort) else { throw ValidationError("--effort: expected 1 to 9, found \(effort)") }
     }
 
@@ -87,10 +94,10 @@ struct RateOptions: ParsableArguments {
             options.quantizer = .fixedPoint(choice)
         }
         options.effort = try Effort(effort, states: states)
-        switch weightsBy {
+        switch importance ?? weightsBy {
         case nil: options.measure = .total
         case "size": options.measure = .size
-        case .some(let path): options.measure = .importance(try importance(path))
+        case .some(let path): options.measure = .importance(try factors(path))
         }
     }
 
@@ -181,7 +188,7 @@ struct RateOptions: ParsableArguments {
         return Int(number * unit)
     }
 
-    private func importance(_ path: String) throws -> [(pattern: String, factor: Double)] {
+    private func factors(_ path: String) throws -> [(pattern: String, factor: Double)] {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw ArchiveError.io(path: path, reason: "cannot be read")
         }
