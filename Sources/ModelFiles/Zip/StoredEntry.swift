@@ -21,9 +21,10 @@ extension ZipDirectory {
     ) throws(ModelFileError) -> [StoredEntry] {
         var stored: [StoredEntry] = []
         var runs: [(start: Int, end: Int, name: String)] = []
-        var names: Set<String> = []
+        // By bytes: strings are equal when they look the same.
+        var names: Set<[UInt8]> = []
         for entry in entries {
-            guard names.insert(entry.name).inserted else {
+            guard names.insert(Array(entry.name.utf8)).inserted else {
                 throw problem(entry, path, expected: "one entry of this name", found: "two")
             }
             let isOpaque = entry.method != 0 && passesOver(entry.name)

@@ -57,10 +57,12 @@ struct ZipDirectory {
         try file.withAllBytes { bytes throws(ModelFileError) in
             let directory = try ZipDirectory(bytes, path: file.path)
             let stored = try directory.storedEntries(bytes, path: file.path, passingOver: { _ in true })
-            let places = Dictionary(stored.map { ($0.name, $0.extent.range) }) { first, _ in first }
+            // By bytes: strings are equal when they look the same.
+            let places = Dictionary(stored.map { (Array($0.name.utf8), $0.extent.range) }) { first, _ in first }
             return directory.entries.map {
                 ZipListing(
-                    name: $0.name, size: $0.size, compressedSize: $0.compressedSize, crc: $0.crc, place: places[$0.name]
+                    name: $0.name, size: $0.size, compressedSize: $0.compressedSize, crc: $0.crc,
+                    place: places[Array($0.name.utf8)]
                 )
             }
         }

@@ -10,13 +10,17 @@ import WeightMapper
 
 /// Histograms and pictures of layers.
 struct LayerLookTests {
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
     private func looks(
         _ tensors: [Safetensors.Tensor], plan: PicturePlan? = nil, _ change: (inout PackOptions) -> Void = { _ in }
     ) async throws -> (looks: [LayerLook], packed: PackedModel) {
-        let folder = try TemporaryFolder()
         let path = try folder.write(Safetensors(tensors).bytes, "m.safetensors")
         var options = PackOptions()
         options.include = [""]
+        options.force = true
         change(&options)
         _ = try await Packer(try ModelFiles.open(path), options).pack(to: folder["m.wcz"])
         let packed = try PackedModel(folder["m.wcz"])
