@@ -83,6 +83,16 @@ MODELS = [
         0.25,  # of probabilities: a letter read one step later is a large error
     ),
     Model(
+        "detector",
+        "finding print",
+        "conv, depthwise conv",
+        "ocr/ch_PP-OCRv4_det_infer.onnx",
+        "ONNX",
+        "evaluate_detector.py",
+        ["IoU"],
+        0.3,  # of a map that is 0 or 1 nearly everywhere: an edge that moves by a pixel is a large error
+    ),
+    Model(
         "resemblyzer",
         "who speaks",
         "LSTM, FC",
