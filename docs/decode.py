@@ -255,8 +255,18 @@ def read_layer(packed, count, medium, frames):
 # 7. Weights
 
 
-def read_ranges(encoding, data, channels):
-    if encoding == "minifloat":
+def read_ranges(encoding, data, channels, bits):
+    if encoding == "zero":
+        width = 2 if bits > 8 else 1
+        check(len(data) == 4 + (1 + width) * channels, "ranges of another size")
+        codes = np.frombuffer(data, np.uint8, channels, offset=4)
+        zeros = np.frombuffer(data, f"<u{width}", channels, offset=4 + channels).astype(np.float64)
+        steps = np.ldexp((32 - (codes & 15)) / 32, -(codes >> 4).astype(int))
+        steps[codes == 255] = 0
+        steps *= np.frombuffer(data, "<f4", 1).astype(np.float64)
+        check(np.all(zeros < 1 << bits) and np.all(steps >= 0), "impossible ranges")
+        bounds = np.concatenate([-(zeros + 0.5) * steps, ((1 << bits) - zeros - 0.5) * steps])
+    elif encoding == "minifloat":
         check(len(data) == 8 + 2 * channels, "ranges of another size")
         codes = np.frombuffer(data, np.uint8, offset=8)
         magnitudes = np.ldexp((16 - (codes & 7)) / 16, -(codes >> 3).astype(int))
@@ -293,7 +303,7 @@ def restore_uniform(bins, axes, bits, ranges, quantizer, parameters):
     """Weights of a uniform quantizer (7.1 to 7.3)."""
     channels, inner = channel_layout(axes, len(bins), quantizer["range"] == "channel")
     means = 1 << bits if quantizer["reconstruct"] == "mean" else 0
-    lows, highs = read_ranges(ranges, parameters[: len(parameters) - means], channels)
+    lows, highs = read_ranges(ranges, parameters[: len(parameters) - means], channels, bits)
     fractions = (np.frombuffer(parameters[len(parameters) - means :], np.uint8) + 0.5) / 256 if means else None
 
     # The last row of a folded layer may be short.
@@ -725,8 +735,6 @@ def restore(path, base_tensors=None):
     described = manifest["source"]["files"]
     has_planes = any("planes" in tensor.get("packed", {}) for tensor in manifest["tensors"])
     version = 3 if has_planes else 2 if any("recoding" in file for file in described) else 1
-    if not has_planes:
-        entry("manifest.json")
     check_distinct([stream["entry"].lower() for stream in manifest["streams"]], "streams")
     known = (manifest["format"], manifest["version"]) == ("wcodec", version)
     check(known and all("original" in file for file in described if "recoding" in file), f"{path}: unknown version")
@@ -738,7 +746,7 @@ def restore(path, base_tensors=None):
     folders = {name[: slash.start()] for name in names for slash in re.finditer("/", name)}
     check(names and len(set(names)) == len(names) and not folders & set(names), "file names that collide")
     for index, file in enumerate(manifest["source"]["files"]):
-        name, rest = file["name"], entry("skeleton/" + file["name"], may_be_deflated=has_planes)
+        name, rest = file["name"], entry("skeleton/" + file["name"], may_be_deflated=True)
         parts_fit = all(part not in ("", ".", "..") and len(part.encode()) <= 255 for part in name.split("/"))
         is_safe = parts_fit and len(name.encode()) <= 1024 and not re.search(r"[\\:\x00-\x1f\x7f]", name)
         check(is_safe, f"file name {name!r}")
@@ -759,7 +767,7 @@ def restore(path, base_tensors=None):
         files[file][1][start : start + len(data)] = data
 
     if "exact" in manifest:
-        exact = entry("exact.safetensors", may_be_deflated=has_planes)
+        exact = entry("exact.safetensors", may_be_deflated=True)
         check_hash(exact, manifest["exact"], "exact.safetensors")
         position = 8 + int.from_bytes(exact[:8], "little")
         for tensor, size in zip(tensors, sizes):

@@ -1,7 +1,7 @@
 import CDeflate
 import CXXHash
 
-/// A stored ZIP as a list of entries, to be changed and written again.
+/// A ZIP as a list of entries, to be changed and written again, stored.
 public struct StoredZip: Sendable {
     public var entries: [(name: String, bytes: [UInt8])] = []
     /// Names of the entries that are written deflated.
@@ -12,7 +12,7 @@ public struct StoredZip: Sendable {
 
     /// Reads the entries that a ZIP's directory lists, with the CRC-32 that it says they have.
     ///
-    /// - Returns: `nil` for anything but a ZIP of stored entries.
+    /// - Returns: `nil` for anything but a ZIP of stored and deflated entries.
     public init?(_ file: [UInt8]) {
         func number(_ offset: Int, _ size: Int) -> Int? {
             guard offset >= 0, offset + size <= file.count else { return nil }
@@ -23,16 +23,18 @@ public struct StoredZip: Sendable {
             let count = number(end + 10, 2), var at = number(end + 16, 4)
         else { return nil }
         for _ in 0..<count {
-            guard number(at, 4) == 0x0201_4b50, number(at + 10, 2) == 0, let size = number(at + 24, 4),
+            guard number(at, 4) == 0x0201_4b50, let method = number(at + 10, 2), method == 0 || method == 8,
+                let size = number(at + 24, 4), let stored = number(at + 20, 4),
                 let nameLength = number(at + 28, 2), let extra = number(at + 30, 2), let comment = number(at + 32, 2),
                 let local = number(at + 42, 4), let localName = number(local + 26, 2),
                 let localExtra = number(local + 28, 2),
                 let crc = number(at + 16, 4)
             else { return nil }
             let start = local + 30 + localName + localExtra
-            guard start + size <= file.count else { return nil }
-            let bytes = Array(file[start..<start + size])
-            guard Int(crc32(bytes)) == crc else { return nil }
+            guard start + stored <= file.count else { return nil }
+            let content = Array(file[start..<start + stored])
+            let bytes = method == 8 ? inflate(content, size) : content
+            guard bytes.count == size, Int(crc32(bytes)) == crc else { return nil }
             entries.append((String(decoding: file[at + 46..<at + 46 + nameLength], as: UTF8.self), bytes))
             at += 46 + nameLength + extra + comment
         }
@@ -89,6 +91,17 @@ private func deflate(_ bytes: [UInt8]) -> [UInt8] {
     let bound = libdeflate_deflate_compress_bound(compressor, bytes.count)
     return [UInt8](unsafeUninitializedCapacity: bound) { buffer, count in
         count = libdeflate_deflate_compress(compressor, bytes, bytes.count, buffer.baseAddress, bound)
+    }
+}
+
+/// Inflates a raw deflate stream; empty when it does not give so many bytes.
+public func inflate(_ bytes: [UInt8], _ size: Int) -> [UInt8] {
+    guard let decompressor = libdeflate_alloc_decompressor() else { return [] }
+    defer { libdeflate_free_decompressor(decompressor) }
+    return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+        let result = libdeflate_deflate_decompress(
+            decompressor, bytes, bytes.count, buffer.baseAddress, size, nil)
+        count = result == LIBDEFLATE_SUCCESS ? size : 0
     }
 }
 

@@ -56,7 +56,7 @@ struct DefaultBitsTests {
             return Set(weights).count
         }
         let (many, few) = (try distinct("default"), try distinct("eight"))
-        #expect(many > 4 * few)
+        #expect(many > 3 * few)
     }
 
     @Test func theNumberOfBitsFollowsTheSpread() {

@@ -17,7 +17,8 @@ struct RoundTripTests {
 
         /// A bin's mean lies anywhere in its interval, its middle half an interval from either end; a thousandth for the
         /// rounding of float32, which 65,536 intervals come close to.
-        var slack: Double { (reconstruction == .middle ? 0.5 : 1) + 0.001 }
+        // Numbering in float32 may miss an end of an interval by some thousandths of it at 16 bits.
+        var slack: Double { (reconstruction == .middle ? 0.5 : 1) + 0.005 }
 
         static let all = Medium.allCases.flatMap { medium in
             [1, 4, 8, 10, 16].flatMap { bits in
@@ -245,8 +246,8 @@ struct RoundTripTests {
 
     @Test func theRangeOfALayerIsCutInEqualIntervals() async throws {
         let folder = try TemporaryFolder()
-        // Claims 2 and 3: [-1, 1] in 16 intervals, numbered from the lowest; a weight comes back at its interval's middle.
-        let values = (0..<1024).map { Float($0) / 511.5 - 1 }
+        // Claims 2 and 3: [3, 5] in 16 intervals, numbered from the lowest; a weight comes back at its interval's middle.
+        let values = (0..<1024).map { Float($0) / 511.5 + 3 }
         let model = try folder.write(Safetensors([.init("w", [32, 32], values)]).bytes, "m.safetensors")
         try await pack(model, to: folder["m.wcz"]) {
             $0.bits = 4
@@ -257,8 +258,8 @@ struct RoundTripTests {
         for (index, value) in values.enumerated() {
             let start = restored.startIndex + 4 * index
             let bits = (0..<4).reduce(UInt32(0)) { $0 | UInt32(restored[start + $1]) << UInt32(8 * $1) }
-            let bin = min(Int((Double(value) + 1) / 2 * 16), 15)
-            let middle = -1 + (Double(bin) + 0.5) / 8
+            let bin = min(Int((Double(value) - 3) / 2 * 16), 15)
+            let middle = 3 + (Double(bin) + 0.5) / 8
             let error = (Double(Float(bitPattern: bits)) - middle).magnitude
             #expect(error < 1e-6, "weight \(index)")
         }

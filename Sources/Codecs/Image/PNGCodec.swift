@@ -79,12 +79,28 @@ struct PNGCodec: MediaCodec {
         let picture = try FrameStack.picture(format, count: count, in: description)
         let stack = try FrameStack(format, in: picture, codec: settings.codec)
         for index in 0..<count { try fillFrame(index, format, stack.frame(index), fill) }
+        let file = try encode(stack.samples, picture.png, effort, choosesBlocks: choosesBlocks)
+        guard effort.strategy == wc_png_strategy_huffman, effort.level > 0,
+            isMostlyAlike(stack.samples, bytesPerSample: picture.bytesPerSample)
+        else {
+            return file
+        }
+        // A Huffman code takes a bit for each sample at least; matches take one for many.
+        var matching = effort
+        matching.strategy = wc_png_strategy_default
+        let other = try encode(stack.samples, picture.png, matching, choosesBlocks: false)
+        return other.count < file.count ? other : file
+    }
+
+    private func encode(
+        _ samples: UnsafeMutableRawBufferPointer, _ format: wc_png_format, _ effort: wc_png_effort, choosesBlocks: Bool
+    ) throws(CodecError) -> [UInt8] {
         var file = wc_bytes()
         var message = wc_message()
         let isEncoded =
             choosesBlocks
-            ? wc_png_encode_blocks(stack.samples.baseAddress, picture.png, &file)
-            : wc_png_encode(stack.samples.baseAddress, picture.png, effort, &file, &message)
+            ? wc_png_encode_blocks(samples.baseAddress, format, &file)
+            : wc_png_encode(samples.baseAddress, format, effort, &file, &message)
         guard isEncoded else {
             throw .encodingFailed(codec: settings.codec, reason: choosesBlocks ? "out of memory" : message.string)
         }
@@ -118,6 +134,19 @@ struct PNGCodec: MediaCodec {
         default:
             throw .damaged(codec: settings.codec, reason: message.string)
         }
+    }
+}
+
+/// Whether more than half of the first bytes of all samples are the same, and of the second ones, if any.
+private func isMostlyAlike(_ samples: UnsafeMutableRawBufferPointer, bytesPerSample: Int) -> Bool {
+    (0..<bytesPerSample).allSatisfy { first in
+        var counts = [Int](repeating: 0, count: 256)
+        counts.withUnsafeMutableBufferPointer { counts in
+            for place in stride(from: first, to: samples.count, by: bytesPerSample) {
+                counts[Int(samples[place])] &+= 1
+            }
+        }
+        return 2 * bytesPerSample * (counts.max() ?? 0) > samples.count
     }
 }
 

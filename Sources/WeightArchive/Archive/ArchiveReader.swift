@@ -13,7 +13,7 @@ final class ArchiveReader: Sendable {
     private let archive: Mutex<ZipArchive>
     /// The file in memory, and where in it entries lie: large streams need not be copied.
     let file: MappedFile
-    private let places: [String: Range<Int>]
+    private let places: [[UInt8]: Range<Int>]
 
     /// Opens a packed file and checks the hash over all of it.
     ///
@@ -61,7 +61,8 @@ final class ArchiveReader: Sendable {
                     path: path, part: "ZIP directory", expected: "one, which ends with the file's trailer",
                     found: "others")
             }
-            places = Dictionary(entries.compactMap { entry in entry.place.map { (entry.name, $0) } }) { first, _ in
+            places = Dictionary(entries.compactMap { entry in entry.place.map { (Array(entry.name.utf8), $0) } }) {
+                first, _ in
                 first
             }
         } catch {
@@ -95,15 +96,6 @@ final class ArchiveReader: Sendable {
         return try result.get()
     }
 
-    /// Whether an entry is compressed, as some may be in version 3.
-    func isDeflated(_ name: String) throws(ArchiveError) -> Bool {
-        let path = path
-        let result: Result<Bool, ArchiveError> = archive.withLock { archive in
-            Result { () throws(ArchiveError) in try archive.find(name, path)?.isDeflated ?? false }
-        }
-        return try result.get()
-    }
-
     /// The bytes of an entry.
     ///
     /// - Parameter most: bytes that it may have, which it must not be inflated to see.
@@ -117,7 +109,7 @@ final class ArchiveReader: Sendable {
 
     /// Calls `body` with the bytes of a stored entry, which are valid during the call.
     func withBytes(of name: String, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
-        guard let place = places[name], try size(of: name) == place.count else {
+        guard let place = places[Array(name.utf8)], try size(of: name) == place.count else {
             return try read(name).withUnsafeBytes(body)
         }
         try file.withBytes(place, body)

@@ -8,8 +8,6 @@ final class ArchiveWriter {
     let output: AtomicFile
     /// Where entries wait.
     let spool: Spool
-    /// Whether what is no stream (manifest, kept tensors, skeletons) is deflated: version 3.
-    var compresses = false
     /// Names with the place of their bytes in the spool, in the order of the archive.
     private var entries: [(name: String, offset: Int, length: Int)] = []
 
@@ -98,11 +96,25 @@ final class ArchiveWriter {
     private func add(_ entry: (name: String, offset: Int, length: Int), to zip: ZipOutput) throws(ArchiveError) {
         // Through the descriptor: the spool may have no name.
         let path = "/proc/self/fd/\(spool.descriptor)"
-        try zip.add(entry.name, of: spool, isDeflated: compresses && EntryName.mayBeDeflated(entry.name)) { archive in
+        let isDeflated = EntryName.mayBeDeflated(entry.name) ? try deflates(entry) : false
+        try zip.add(entry.name, of: spool, isDeflated: isDeflated) { archive in
             // A length of 0 would mean "to the end".
             entry.length > 0
                 ? zip_source_file(archive, path, UInt64(entry.offset), Int64(entry.length))
                 : zip_source_buffer(archive, nil, 0, 0)
         }
+    }
+
+    /// Whether deflate makes an entry smaller, by its fastest level: what that leaves as it is, no level shortens much.
+    private func deflates(_ entry: (name: String, offset: Int, length: Int)) throws(ArchiveError) -> Bool {
+        let meter = DeflateMeter()
+        var buffer = [UInt8](repeating: 0, count: 1 << 18)
+        for start in stride(from: 0, to: entry.length, by: buffer.count) {
+            let count = min(buffer.count, entry.length - start)
+            if count < buffer.count { buffer.removeLast(buffer.count - count) }
+            try readFully(spool.descriptor, &buffer, at: entry.offset + start, path: output.path)
+            meter.add(&buffer, isLast: start + count == entry.length)
+        }
+        return meter.size < entry.length
     }
 }

@@ -28,7 +28,6 @@ extension PackedModel {
         }
         let writer = try ArchiveWriter(path, force: force, inputs: [self.path])
         try writer.restart()
-        writer.compresses = manifest.version >= 3
         let skeleton = writer.build()
         try copy(entry, size - removed, to: skeleton)
         try WeightArchive.withBytes(of: added) { bytes throws(ArchiveError) in try skeleton.append(bytes) }

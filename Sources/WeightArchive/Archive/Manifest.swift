@@ -279,7 +279,7 @@ enum EntryName {
     static let parameters = "parameters.png"
     static func skeleton(_ file: String) -> String { "skeleton/\(file)" }
 
-    /// Whether an entry may be compressed in version 3: all but streams and parameters, which are already.
+    /// Whether an entry may be deflated: all but streams and parameters, which are compressed already.
     static func mayBeDeflated(_ name: String) -> Bool {
         name == manifest || name == exact || name.hasPrefix("skeleton/")
     }

@@ -27,14 +27,6 @@ public struct PackedModel: Sendable {
         self.base = base
         reader = try ArchiveReader(path, at: place)
         let manifest = try ManifestText.decode(reader)
-        if manifest.version < 3 {
-            let names =
-                [EntryName.manifest, EntryName.exact] + manifest.source.files.map { EntryName.skeleton($0.name) }
-            for name in names where try reader.isDeflated(name) {
-                throw ArchiveError.damaged(
-                    path: path, part: "entry \(name)", expected: "a stored entry", found: "a compressed one")
-            }
-        }
         valid = try ValidManifest(manifest, reader)
         if let blob = manifest.parameters {
             let stream = try reader.read(EntryName.parameters)

@@ -125,7 +125,6 @@ extension Packer {
                     at: [tensor.record.extent.file, tensor.record.extent.offset], kept: tensor.kept?.rawValue,
                     inSkeleton: tensor.kept != nil && !skeleton.isExact(index) ? true : nil, packed: packed[index])
             })
-        writer.compresses = hasPlanes
         writer.add(EntryName.manifest, try writer.spool(try manifest.encoded()))
         for (name, place) in streamEntries { writer.add(name, place) }
         if let image { writer.add(EntryName.parameters, try writer.spool(image.stream)) }

@@ -4,7 +4,8 @@
 /// as one value, off by the same amount, and the network fails although its signal-to-noise ratio looks fine. That is so
 /// where more than 1 % of the channels have intervals wider than half the median deviation of their weights. Such a layer
 /// gets bits until the intervals are an eighth of it, which leaves the bulk of every channel about 32 dB; more than a
-/// threshold's worth, since how much the network depends on these weights cannot be seen in them.
+/// threshold's worth, since how much the network depends on these weights cannot be seen in them. Weights that are 0 come back as 0
+/// whatever the intervals are, so deviations are those of the others; where these are the fewer, their deviations from 0.
 ///
 /// - Parameters:
 ///   - channels: weights of some of the layer's channels.
@@ -20,10 +21,11 @@ public func bitsThatResolve(_ channels: [[Float]], atLeast bits: Int, atMost mos
             low = weight < low ? weight : low
             high = weight > high ? weight : high
         }
-        guard weights.count > 2, (high - low).isFinite else { return nil }
+        let others = weights.filter { $0 != 0 }
+        guard others.count > 2, (high - low).isFinite else { return nil }
         // Every weight may be the outlier; the median takes no more than some.
-        let some = stride(from: 0, to: weights.count, by: (weights.count + 127) / 128).map { weights[$0] }.sorted()
-        let median = some[some.count / 2]
+        let some = stride(from: 0, to: others.count, by: (others.count + 127) / 128).map { others[$0] }.sorted()
+        let median = 2 * others.count < weights.count ? 0 : some[some.count / 2]
         let deviation = some.map { abs($0 - median) }.sorted()[some.count / 2]
         return deviation > 0 ? Double(high - low) / Double(deviation) : nil
     }.sorted()

@@ -31,7 +31,7 @@ public struct UniformCodebook: Codebook {
             throw .parameters(expected: "ranges as one of \(known)", found: encoding)
         }
         let channels = scope == .layer ? .init(count: 1, inner: max(geometry.count, 1)) : geometry.channels
-        let (rangeBytes, overflow) = encoding.byteCount(channels: channels.count)
+        let (rangeBytes, overflow) = encoding.byteCount(channels: channels.count, bits: bits)
         let meanBytes = reconstruction == .mean ? 1 << bits : 0
         guard !overflow, bytes.count >= meanBytes, bytes.count - meanBytes == rangeBytes else {
             throw .parameters(
@@ -39,7 +39,8 @@ public struct UniformCodebook: Codebook {
                 found: "\(bytes.count) bytes")
         }
         self.bits = bits
-        ranges = try ChannelRanges(encoding, bytes.extracting(first: rangeBytes), channels)
+        ranges = try ChannelRanges(
+            encoding, bytes.extracting(first: rangeBytes), channels, bits: bits)
         let tail = bytes.extracting(last: meanBytes)
         meanFractions = reconstruction == .mean ? tail.indices.map { tail[$0] } : nil
     }

@@ -26,9 +26,7 @@ public struct UniformQuantizer: Quantizer {
     ) throws(MapperError) -> any Codebook {
         precondition(bins.count == weights.count && weights.count == geometry.count && Bin.bitWidth >= bits)
         let channels = scope == .layer ? .init(count: 1, inner: max(weights.count, 1)) : geometry.channels
-        // Stored means put zeros back well enough.
-        let ranges = try ChannelRanges(
-            measuring: weights, channels, zeroBits: reconstruction == .middle ? bits : nil)
+        let ranges = try ChannelRanges(measuring: weights, channels, bits: bits)
         var means = reconstruction == .mean ? BinMeans(bits: bits) : nil
         weights.forEachChunk { (start, chunk) in
             chunk.withUnsafeBufferPointer { values in

@@ -1,5 +1,6 @@
 import CXXHash
 import Foundation
+import TestSupport
 import Testing
 
 /// A packed file, read by the rules of `docs/format.md` and with no code of the library.
@@ -8,7 +9,10 @@ struct PackedFile {
         let name: String
         let offset: Int
         let method, flags, time, date: Int
+        /// What it holds, inflated.
         let data: Data
+        /// Where it ends in the file.
+        let end: Int
     }
 
     let data: Data
@@ -70,12 +74,15 @@ struct PackedFile {
             let name = data[place + 46..<place + 46 + nameLength]
             #expect(name == data[offset + 30..<start])
             #expect(data[place + 6..<place + 30] == data[offset + 4..<offset + 28])
+            let stored = data[start..<start + data.number(place + 20, 4)]
+            let method = data.number(place + 10, 2)
             entries.append(
                 Entry(
-                    name: String(decoding: name, as: UTF8.self), offset: offset, method: data.number(place + 10, 2),
+                    name: String(decoding: name, as: UTF8.self), offset: offset, method: method,
                     flags: data.number(place + 8, 2), time: data.number(place + 12, 2),
                     date: data.number(place + 14, 2),
-                    data: data[start..<start + data.number(place + 20, 4)]))
+                    data: method == 8 ? Data(inflate(Array(stored), data.number(place + 24, 4))) : stored,
+                    end: stored.endIndex))
             place += 46 + nameLength
         }
         self.data = data
