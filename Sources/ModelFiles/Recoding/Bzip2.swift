@@ -1,5 +1,4 @@
 import CBzip2
-import CZlib
 
 /// Streams of bzip2, as entries of ZIP files hold them (method 12).
 enum Bzip2 {
@@ -16,25 +15,17 @@ enum Bzip2 {
         var stream = bz_stream()
         guard BZ2_bzDecompressInit(&stream, 0, 0) == BZ_OK else { return nil }
         defer { BZ2_bzDecompressEnd(&stream) }
-        var result = CodedStream.Decoded()
-        let consumed = try CodedStream.run(bytes) { input, room, _ in
-            step(&stream, input, room) {
-                switch BZ2_bzDecompress(&$0) {
-                case BZ_OK: .goesOn
-                case BZ_STREAM_END: .ended
-                default: .failed
+        return try CodedStream.decode(
+            bytes, limit: limit,
+            { input, room, _ in
+                step(&stream, input, room) {
+                    switch BZ2_bzDecompress(&$0) {
+                    case BZ_OK: .goesOn
+                    case BZ_STREAM_END: .ended
+                    default: .failed
+                    }
                 }
-            }
-        } _: { (piece) throws(ModelFileError) in
-            result.size += piece.count
-            guard result.size <= limit else { return false }
-            result.crc = crc32_z(result.crc, piece.baseAddress, piece.count)
-            try take(piece)
-            return true
-        }
-        guard let consumed else { return nil }
-        result.consumed = consumed
-        return result
+            }, take)
     }
 
     /// Compresses bytes to one stream, as Python's zipfile does: in blocks of 900 kB.

@@ -1,3 +1,5 @@
+import CZlib
+
 /// Drives a compressor or decompressor over bytes, piece by piece.
 enum CodedStream {
     /// What decompressing gave.
@@ -20,6 +22,32 @@ enum CodedStream {
     enum Status { case goesOn, ended, failed }
 
     private static let pieceSize = 1 << 18
+
+    /// Decompresses one stream.
+    ///
+    /// - Parameters:
+    ///   - bytes: the stream.
+    ///   - limit: bytes that it may give.
+    ///   - step: as of ``run(_:_:_:)``.
+    ///   - take: receives them.
+    /// - Returns: sizes and checksum; nil when the stream is damaged, ends too early or gives more than `limit`.
+    static func decode(
+        _ bytes: UnsafeRawBufferPointer, limit: Int,
+        _ step: (UnsafeRawBufferPointer, UnsafeMutableRawBufferPointer, _ isLast: Bool) -> Step,
+        _ take: (UnsafeRawBufferPointer) throws(ModelFileError) -> Void
+    ) throws(ModelFileError) -> Decoded? {
+        var result = Decoded()
+        let consumed = try run(bytes, step) { (piece) throws(ModelFileError) in
+            result.size += piece.count
+            guard result.size <= limit else { return false }
+            result.crc = crc32_z(result.crc, piece.baseAddress, piece.count)
+            try take(piece)
+            return true
+        }
+        guard let consumed else { return nil }
+        result.consumed = consumed
+        return result
+    }
 
     /// Steps until the stream ends.
     ///

@@ -1,5 +1,4 @@
 import CLZMA
-import CZlib
 
 /// Streams of LZMA, as entries of ZIP files hold them (method 14).
 ///
@@ -36,18 +35,10 @@ enum LZMA {
         var stream = lzma_stream()
         guard withFilters(&options, { lzma_raw_decoder(&stream, $0) }) == LZMA_OK else { return nil }
         defer { lzma_end(&stream) }
-        var result = CodedStream.Decoded()
-        let consumed = try CodedStream.run(UnsafeRawBufferPointer(rebasing: bytes[headerSize...])) { input, room, _ in
-            step(&stream, input, room, LZMA_RUN)
-        } _: { (piece) throws(ModelFileError) in
-            result.size += piece.count
-            guard result.size <= limit else { return false }
-            result.crc = crc32_z(result.crc, piece.baseAddress, piece.count)
-            try take(piece)
-            return true
-        }
-        guard let consumed else { return nil }
-        result.consumed = headerSize + consumed
+        var result = try CodedStream.decode(
+            UnsafeRawBufferPointer(rebasing: bytes[headerSize...]), limit: limit,
+            { input, room, _ in step(&stream, input, room, LZMA_RUN) }, take)
+        result?.consumed += headerSize
         return result
     }
 
