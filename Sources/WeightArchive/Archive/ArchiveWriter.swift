@@ -96,7 +96,18 @@ final class ArchiveWriter {
     private func add(_ entry: (name: String, offset: Int, length: Int), to zip: ZipOutput) throws(ArchiveError) {
         // Through the descriptor: the spool may have no name.
         let path = "/proc/self/fd/\(spool.descriptor)"
-        let isDeflated = EntryName.mayBeDeflated(entry.name) ? try deflates(entry) : false
+        var isDeflated = false
+        if EntryName.mayBeDeflated(entry.name) {
+            if entry.length <= DeflatedSource.most {
+                var bytes = [UInt8](repeating: 0, count: entry.length)
+                try readFully(spool.descriptor, &bytes, at: entry.offset, path: output.path)
+                if let deflated = DeflatedSource(bytes) {
+                    return try zip.add(entry.name, of: deflated, isDeflated: true, deflated.source)
+                }
+            } else {
+                isDeflated = try deflates(entry)
+            }
+        }
         try zip.add(entry.name, of: spool, isDeflated: isDeflated) { archive in
             // A length of 0 would mean "to the end".
             entry.length > 0
