@@ -229,7 +229,10 @@ def read_layer(packed, count, medium, frames):
     bfin, bfout, bx, by = block = packed["block"] if medium == "video" else whole
     check(all(0 < side <= limit for side, limit in zip(block, whole)), f"block {block} of {whole}")
     bins, outside = np.zeros(count, np.uint16), math.prod(size for _, size in axes)
-    frames = iter(frames)
+    # Pictures that lie on their side (6.2).
+    is_transposed = packed.get("transposed", False)
+    check(medium == "image" or not is_transposed, "a transposed frame that is no image")
+    frames = (frame.T if is_transposed else frame for frame in frames)
     track = next(frames).ravel() if medium == "audio" else None
     for matrix in offsets(axes, PICTURE):
         for fout in range(0, whole[1], bfout):
@@ -675,7 +678,8 @@ def read_plane(plane, axes, count, streams, entry, films):
         frames = films[plane["stream"]][plane["frame"] : plane["frame"] + frame_count(plane, axes)]
     else:
         frames = [frame for stream in used for frame in read_stream(entry(stream["entry"]), stream)]
-    layout, samples = {"axes": plane_axes(plane, axes), "block": plane.get("block")}, plane.get("count", count)
+    layout = {"axes": plane_axes(plane, axes), "block": plane.get("block"), "transposed": plane.get("transposed", False)}
+    samples = plane.get("count", count)
     check(samples <= sum(frame.size for frame in frames), f"a plane of {samples} samples in fewer")
     return read_layer(layout, samples, medium, frames)
 
@@ -714,6 +718,41 @@ BITS |= dict.fromkeys("I16 U16 F16 BF16".split(), 16) | dict.fromkeys("I32 U32 F
 BITS |= dict.fromkeys("I64 U64 F64 C64".split(), 64) | {"C128": 128}
 
 
+def read_bytes(name, blob, entry):
+    """The bytes that a picture holds (7.2)."""
+    data = entry(name)
+    check_hash(data, blob["hash"], name)
+    picture = read_png(data, {"entry": name, "bits": 8})[0]
+    check(picture.size >= blob["bytes"], f"{name}: fewer bytes")
+    return picture.astype(np.uint8).tobytes()[: blob["bytes"]]
+
+
+def restore_kept(data, tensors):
+    """The bytes of each of the tensors that are in kept.png (8.1)."""
+    check(all("kept" in tensor and "inSkeleton" not in tensor for tensor in tensors), "kept.png: other tensors")
+    check(all(tensor["dtype"] in FLOATS for tensor in tensors), "kept.png: other types")
+    sizes = [BITS[tensor["dtype"]] // 8 for tensor in tensors]
+    counts = [math.prod(tensor["shape"]) for tensor in tensors]
+    check(len(data) == len(tensors) + sum(map(math.prod, zip(sizes, counts))), "kept.png: another size")
+    data = np.frombuffer(data, np.uint8)
+    words = [np.zeros(count, f"<u{size}") for size, count in zip(sizes, counts)]
+    position = len(tensors)
+    for place in range(8):
+        for number, (size, count) in enumerate(zip(sizes, counts)):
+            if place < size:
+                digits = data[position : position + count]
+                if place == 0:
+                    digits = digits + data[number]
+                words[number] |= digits.astype(words[number].dtype) << (8 * (size - 1 - place))
+                position += count
+    return [(word >> 1 | word << (8 * size - 1)).astype(word.dtype).tobytes() for word, size in zip(words, sizes)]
+
+
+def layouts_of(packed):
+    """The objects that say how a packed tensor's samples lie in frames."""
+    return packed.get("planes", [packed])
+
+
 def read_base(path):
     """The tensors of a safetensors file: bytes, type and shape by name."""
     with open(path, "rb") as file:
@@ -735,6 +774,9 @@ def restore(path, base_tensors=None):
     described = manifest["source"]["files"]
     has_planes = any("planes" in tensor.get("packed", {}) for tensor in manifest["tensors"])
     version = 3 if has_planes else 2 if any("recoding" in file for file in described) else 1
+    layouts = [layout for tensor in manifest["tensors"] if "packed" in tensor for layout in layouts_of(tensor["packed"])]
+    if "kept" in manifest or any("transposed" in layout for layout in layouts):
+        version = 4
     check_distinct([stream["entry"].lower() for stream in manifest["streams"]], "streams")
     known = (manifest["format"], manifest["version"]) == ("wcodec", version)
     check(known and all("original" in file for file in described if "recoding" in file), f"{path}: unknown version")
@@ -771,17 +813,19 @@ def restore(path, base_tensors=None):
         check_hash(exact, manifest["exact"], "exact.safetensors")
         position = 8 + int.from_bytes(exact[:8], "little")
         for tensor, size in zip(tensors, sizes):
-            if "kept" in tensor:
+            if "kept" in tensor and "inPicture" not in tensor:
                 put(tensor, exact[position : position + size])
                 position += size
         check(position == len(exact), "exact.safetensors: another size")
 
-    parameters = b""
-    if blob := manifest.get("parameters"):
-        data = entry("parameters.png")
-        check_hash(data, blob["hash"], "parameters.png")
-        picture = read_png(data, {"entry": "parameters.png", "bits": 8})[0]
-        parameters = picture.astype(np.uint8).tobytes()[: blob["bytes"]]
+    in_picture = [tensor for tensor in manifest["tensors"] if "inPicture" in tensor]
+    check(bool(in_picture) == ("kept" in manifest), "kept.png: no tensors in it, or none of it")
+    if blob := manifest.get("kept"):
+        for tensor, data in zip(in_picture, restore_kept(read_bytes("kept.png", blob, entry), in_picture)):
+            put(tensor, data)
+
+    blob = manifest.get("parameters")
+    parameters = read_bytes("parameters.png", blob, entry) if blob else b""
     open_stream = (-1, [])
 
     def read_bins(tensor, packed):

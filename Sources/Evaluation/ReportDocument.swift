@@ -27,6 +27,11 @@ public struct ReportDocument: Encodable, Sendable {
         public let bytes: Int
     }
 
+    /// Kept tensors that are not listed, all together.
+    public struct Unlisted: Encodable, Sendable {
+        public let count, bytes: Int
+    }
+
     /// The whole file.
     public struct Total: Encodable, Sendable {
         /// Sizes of the model's files and of the packed file.
@@ -68,6 +73,8 @@ public struct ReportDocument: Encodable, Sendable {
     public var comparison: Comparison?
     public let layers: [Layer]
     public let kept: [Kept]
+    /// Kept tensors that are too small for the packed file to list; `nil` when there are none.
+    public let unlisted: Unlisted?
 
     /// The report of a packed file.
     public init(_ summary: ArchiveSummary) {
@@ -90,6 +97,9 @@ public struct ReportDocument: Encodable, Sendable {
         kept = summary.kept.map {
             Kept(name: $0.name, dtype: $0.dtype, reason: $0.reason, shape: $0.shape, bytes: $0.bytes)
         }
+        unlisted =
+            summary.unlisted.count > 0
+            ? Unlisted(count: summary.unlisted.count, bytes: summary.unlisted.bytes) : nil
         let (weights, packed, snr) = (summary.weights, summary.layerPackedBytes, summary.signalToNoise)
         total = Total(
             originalBytes: summary.originalBytes, packedBytes: summary.packedBytes,
@@ -97,6 +107,11 @@ public struct ReportDocument: Encodable, Sendable {
             layerOriginalBytes: layers.reduce(0) { $0 + $1.originalBytes }, layerPackedBytes: packed,
             bitsPerWeight: weights > 0 ? Double(packed) * 8 / Double(weights) : nil,
             snr: weights > 0 && snr.isFinite ? snr : nil)
+    }
+
+    /// How many tensors were kept exactly, and their bytes together.
+    var keptTotal: (count: Int, bytes: Int) {
+        (kept.count + (unlisted?.count ?? 0), kept.reduce(unlisted?.bytes ?? 0) { $0 + $1.bytes })
     }
 
     /// The layers as CSV (RFC 4180), one line each after a heading; texts that a spreadsheet would take for a formula follow a

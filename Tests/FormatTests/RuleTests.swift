@@ -42,11 +42,16 @@ import WeightArchive
     func entriesAreThoseOfTheManifestInOrder(_ medium: Medium, packsAll: Bool) async throws {
         let file = try await pack(medium, TemporaryFolder(), packsAll: packsAll)
         let manifest = file.manifest
-        #expect(manifest.format == "wcodec" && manifest.version == 1 && manifest.medium == medium.rawValue)
+        let isTransposed = manifest.tensors.contains { $0.packed?.transposed == true }
+        #expect(!isTransposed || medium == .image)
+        #expect((manifest.kept != nil) == !packsAll)
+        #expect(manifest.version == (isTransposed || manifest.kept != nil ? 4 : 1))
+        #expect(manifest.format == "wcodec" && manifest.medium == medium.rawValue)
         #expect(manifest.source.format == "safetensors")
         #expect(
             file.entries.map(\.name) == ["manifest.json"] + manifest.streams.map(\.entry) + ["parameters.png"]
-                + ["exact.safetensors"] + manifest.source.files.map { "skeleton/\($0.name)" })
+                + (packsAll ? [] : ["kept.png"]) + ["exact.safetensors"]
+                + manifest.source.files.map { "skeleton/\($0.name)" })
         #expect(Set(file.entries.map { $0.name.lowercased() }).count == file.entries.count)
         for stream in manifest.streams {
             #expect(stream.entry.hasPrefix("\(medium.rawValue)/"))
@@ -55,6 +60,7 @@ import WeightArchive
         }
         #expect(file["parameters.png"]?.xxh3 == manifest.parameters?.hash)
         #expect(file["parameters.png"]?.count == manifest.parameters?.stored)
+        #expect(file["kept.png"]?.xxh3 == manifest.kept?.hash && file["kept.png"]?.count == manifest.kept?.stored)
         #expect(file["exact.safetensors"]?.xxh3 == manifest.exact)
         for source in manifest.source.files { #expect(file["skeleton/\(source.name)"]?.xxh3 == source.skeleton) }
     }
@@ -64,7 +70,7 @@ import WeightArchive
         let sizes = ["F64": 8, "I64": 8, "F32": 4, "F16": 2, "BF16": 2]
         var position = 0
         var removed = 0
-        var exact = 0
+        var (exact, picture) = (0, 0)
         for tensor in file.manifest.tensors {
             #expect((tensor.kept == nil) != (tensor.packed == nil), "\(tensor.name)")
             guard tensor.inSkeleton != true else { continue }
@@ -72,11 +78,13 @@ import WeightArchive
             #expect(tensor.at[0] == 0 && tensor.at[1] >= position && size > 0, "\(tensor.name)")
             position = tensor.at[1] + size
             removed += size
-            exact += tensor.kept == nil ? 0 : size
+            if tensor.inPicture == true { picture += size + 1 }
+            exact += tensor.kept == nil || tensor.inPicture == true ? 0 : size
         }
         let source = file.manifest.source.files[0]
         #expect(position <= source.size)
         #expect(file["skeleton/\(source.name)"]?.count == source.size - removed)
+        #expect(file.manifest.kept?.bytes == picture)
         let kept = try #require(file["exact.safetensors"])
         let header = kept.number(kept.startIndex, 8)
         #expect(kept.count == 8 + header + exact && header % 8 == 0)
@@ -85,7 +93,8 @@ import WeightArchive
         let entries = try JSONDecoder().decode(
             [String: Entry].self, from: kept.dropFirst(8).prefix(header))
         var offset = 0
-        for tensor in file.manifest.tensors where tensor.kept != nil && tensor.inSkeleton != true {
+        for tensor in file.manifest.tensors
+        where tensor.kept != nil && tensor.inSkeleton != true && tensor.inPicture != true {
             let entry = try #require(entries[tensor.name])
             #expect(entry.dtype == tensor.dtype && entry.shape == tensor.shape && entry.data_offsets[0] == offset)
             offset = entry.data_offsets[1]

@@ -37,6 +37,7 @@ struct ExactPackingTests {
             $0.quantizer = .exact
             $0.medium = medium ?? .image
             $0.choosesMedium = medium == nil
+            $0.include = ["^(?!tiny).*weight", "exp_avg"]
         }
         #expect(result.summary.layers.count == 12 + 8)
         #expect(result.summary.layers.allSatisfy { $0.statistics.maximumError == 0 && $0.statistics.entropy >= 0 })

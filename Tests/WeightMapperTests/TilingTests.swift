@@ -73,6 +73,7 @@ struct Layout: Sendable, CustomTestStringConvertible {
         for layout in Layout.all {
             let geometry = try layout.geometry
             let whole = BlockShape(whole: geometry)
+            try expectBijection(Tiling(image: geometry, isTransposed: true), UInt8.self)
             for bfin in Self.sides(whole.bfin) {
                 for bfout in Self.sides(whole.bfout) {
                     for bx in Self.sides(whole.bx) {
@@ -138,6 +139,19 @@ struct Layout: Sendable, CustomTestStringConvertible {
         tiling.tile(bins.span, frame: frame, padding: 99, into: &target)
         return stride(from: 0, to: pixels.count, by: tiling.frameWidth).map {
             Array(pixels[$0..<$0 + tiling.frameWidth])
+        }
+    }
+
+    @Test func aTransposedPictureIsOnItsSide() throws {
+        let fc = Tiling(image: try LayerGeometry(kind: .fc, shape: [2, 3]), isTransposed: true)
+        #expect(picture(fc) == [[0, 3], [1, 4], [2, 5]])
+        // The last row of a folded layer is short, and so is the last column of its picture.
+        let folded = Tiling(image: try LayerGeometry.folded(count: 7), isTransposed: true)
+        #expect(picture(folded) == [[0, 3, 6], [1, 4, 99], [2, 5, 99]])
+        let conv = try LayerGeometry(kind: .conv, shape: [1024, 1, 512, 1])
+        #expect(conv.suitsTransposedPictures && Tiling(image: conv, isTransposed: true).frameHeight == 1)
+        for shape in [[100, 100], [8, 4000], [300, 100], [1, 1]] {
+            #expect(try !LayerGeometry(kind: .fc, shape: shape).suitsTransposedPictures, "\(shape)")
         }
     }
 

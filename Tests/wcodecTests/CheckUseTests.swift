@@ -5,7 +5,8 @@ import Testing
 /// `unpack --check` on the command line.
 struct CheckUseTests {
     @Test(
-        arguments: ["image", "video", "audio"], [[], ["--lossless"], ["--quantizer", "trellis", "--min-snr", "20"]])
+        arguments: ["image", "video", "audio"],
+        [[], ["--lossless", "--include", "weight"], ["--quantizer", "trellis", "--min-snr", "20"]])
     func anIntactFilePassesAndNothingIsWritten(medium: String, options: [String]) async throws {
         let folder = try await sampleFolder()
         let pack = "$wcodec pack model.safetensors --as \(medium) \(options.joined(separator: " ")) -q"

@@ -6,7 +6,8 @@ struct ExactUseTests {
     @Test(arguments: ["image", "video", "audio", "auto"])
     func everyBitComesBack(medium: String) async throws {
         let folder = try await sampleFolder()
-        let packed = try await wcodec("pack", "model.safetensors", "--lossless", "--as", medium, in: folder)
+        let packed = try await wcodec(
+            "pack", "model.safetensors", "--lossless", "--as", medium, "--include", "weight", in: folder)
         #expect(packed.status == 0 && packed.error.isEmpty && packed.output.contains("bits per weight, bit-exact"))
         #expect(try await wcodec("unpack", "model.wcz", "-o", "restored", in: folder).status == 0)
         #expect(try fileBytes(folder["restored"]) == fileBytes(folder["model.safetensors"]))

@@ -23,8 +23,8 @@ extension ReportPage {
         html += tile("Relative error", relativeError(total.snr), "root mean square, by the weights' spread")
         html += tile(
             "Packed", count(file.document.layers.count, "layer"), count(total.weights, "weight"))
-        let kept = file.document.kept
-        html += tile("Kept exactly", count(kept.count, "tensor"), size(kept.reduce(0) { $0 + $1.bytes }))
+        let kept = file.document.keptTotal
+        html += tile("Kept exactly", count(kept.count, "tensor"), size(kept.bytes))
         if let metric = file.metric { html += lossTile(metric) }
         return html + "</dl>"
     }

@@ -161,19 +161,25 @@ extension ReportPage {
     var kept: String {
         files.map { file in
             let kept = file.document.kept
-            guard !kept.isEmpty else { return "" }
-            let bytes = kept.reduce(0) { $0 + $1.bytes }
+            let total = file.document.keptTotal
+            guard total.count > 0 else { return "" }
             let title = isComparison ? " in \(escaped(file.label))" : ""
             var html = "<section class=\"card\"><h2>Kept exactly\(title)</h2>\n"
             html +=
-                "<p>\(count(kept.count, "tensor")), \(size(bytes)): these come back bit for bit.</p>\n<ul class=\"reasons\">"
+                "<p>\(count(total.count, "tensor")), \(size(total.bytes)): these come back bit for bit.</p>\n<ul class=\"reasons\">"
             let reasons = Dictionary(grouping: kept, by: \.reason)
             for (reason, tensors) in reasons.sorted(by: { ($0.value.count, $1.key) > ($1.value.count, $0.key) }) {
                 let sum = tensors.reduce(0) { $0 + $1.bytes }
                 html +=
                     "<li><strong>\(escaped(explanation(reason)))</strong> \(count(tensors.count, "tensor")), \(size(sum))</li>"
             }
-            html += "</ul>\n<details><summary>All \(grouped(kept.count))</summary><div class=\"scroll\" tabindex=\"0\" "
+            if let rest = file.document.unlisted {
+                html +=
+                    "<li><strong>Too small to be listed</strong> \(count(rest.count, "tensor")), \(size(rest.bytes))</li>"
+            }
+            let which = file.document.unlisted == nil ? "All" : "The listed"
+            html += "</ul>\n<details><summary>\(which) \(grouped(kept.count))</summary>"
+            html += "<div class=\"scroll\" tabindex=\"0\" "
             html +=
                 "role=\"region\" aria-label=\"Tensors kept exactly\(title)\"><table>\n<thead><tr><th scope=\"col\">Tensor</th>"
             html += "<th scope=\"col\">Type</th><th scope=\"col\">Shape</th><th scope=\"col\" class=\"n\">Bytes</th>"
@@ -190,7 +196,7 @@ extension ReportPage {
     private func explanation(_ reason: String) -> String {
         switch reason {
         case "vector": "Vectors, as biases and norms"
-        case "small": "Under 1,024 elements"
+        case "small": "Too few elements to be layers"
         case "type": "Not floating-point"
         case "optimizer": "Optimizer state"
         case "excluded": "Excluded by name"

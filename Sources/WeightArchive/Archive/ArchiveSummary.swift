@@ -17,9 +17,15 @@ public struct ArchiveSummary: Sendable {
     public let quantizer: String
     /// The packed layers, in the order of the model file.
     public let layers: [LayerSummary]
-    /// The tensors that were kept exactly.
+    /// The tensors that were kept exactly, but those that are too small for the packed file to list.
     public let kept: [KeptTensor]
+    /// The others: how many there are, and their bytes together.
+    public let unlisted: (count: Int, bytes: Int)
 
+    /// How many tensors were kept exactly, and their bytes together.
+    public var keptTotal: (count: Int, bytes: Int) {
+        (kept.count + unlisted.count, kept.reduce(unlisted.bytes) { $0 + $1.bytes })
+    }
     /// Weights of all packed layers.
     public var weights: Int { layers.reduce(0) { $0 + $1.weights } }
     /// Streams and parameters of all packed layers, in bytes.
@@ -127,6 +133,7 @@ public struct ArchiveSummary: Sendable {
         }
         self.layers = layers
         self.kept = kept
+        unlisted = (manifest.unlisted?.count ?? 0, manifest.unlisted?.bytes ?? 0)
     }
 }
 

@@ -39,7 +39,8 @@ extension PackedModel {
         }
         writer.add(EntryName.manifest, try writer.spool(json))
         let middle = [
-            manifest.parameters.map { _ in EntryName.parameters }, manifest.exact.map { _ in EntryName.exact },
+            manifest.parameters.map { _ in EntryName.parameters }, manifest.kept.map { _ in EntryName.kept },
+            manifest.exact.map { _ in EntryName.exact },
         ].compactMap(\.self)
         for name in manifest.streams.map(\.entry) + middle + manifest.source.files.map({ EntryName.skeleton($0.name) })
         {

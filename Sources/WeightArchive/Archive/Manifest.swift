@@ -6,14 +6,14 @@ import ModelFiles
 /// `docs/format.md` specifies every field.
 struct Manifest: Codable, Equatable {
     /// Versions of the format that this program reads; it writes the lowest that says all there is to say.
-    static let versions = 1...3
+    static let versions = 1...4
 
     /// Always "wcodec".
     var format = "wcodec"
-    /// 3 when layers are planes; else 2 when a file has a recoding, which readers of version 1 would leave out; else 1.
-    var version: Int
+    /// The lowest that says all there is to say (`neededVersion`).
+    var version = 1
     var source: Source
-    /// The quantizer of all layers; absent in version 3, where each has its own.
+    /// The quantizer of all layers; absent where layers are planes, which have one each.
     var quantizer: Quantizer?
     /// "image", "video" or "audio"; in version 3 that of most weights, for people.
     var medium: String
@@ -21,6 +21,10 @@ struct Manifest: Codable, Equatable {
     var parameters: Blob?
     /// Hash of `exact.safetensors`; absent when it is.
     var exact: String?
+    /// Size and hash of the picture of kept tensors; absent when it is.
+    var kept: Blob?
+    /// Kept tensors that `tensors` leaves out; absent when it leaves out none.
+    var unlisted: Unlisted?
     var streams: [Stream]
     var tensors: [Tensor]
 
@@ -47,6 +51,14 @@ struct Manifest: Codable, Equatable {
         var recoding: Recoding?
     }
 
+    /// Tensors in the skeleton that are too small to be listed.
+    struct Unlisted: Codable, Equatable {
+        /// How many there are.
+        var count: Int
+        /// Their sizes together.
+        var bytes: Int
+    }
+
     struct Quantizer: Codable, Equatable {
         /// "uniform".
         var name: String
@@ -57,7 +69,7 @@ struct Manifest: Codable, Equatable {
     }
 
     struct Blob: Codable, Equatable {
-        /// Size of the parameters, and of the entry that holds them.
+        /// Size of what the picture holds, and of the entry with the picture.
         var bytes: Int
         var stored: Int
         var hash: String
@@ -91,6 +103,8 @@ struct Manifest: Codable, Equatable {
         var kept: String?
         /// Whether its bytes lie in the skeleton rather than in `exact.safetensors`.
         var inSkeleton: Bool?
+        /// Whether it is in the picture of kept tensors.
+        var inPicture: Bool?
         var packed: Packed?
     }
 
@@ -112,9 +126,9 @@ struct Manifest: Codable, Equatable {
         var form: Form
 
         enum Form: Equatable {
-            /// Versions 1 and 2: one bin for each weight.
+            /// One bin for each weight.
             case bins(Bins)
-            /// Version 3.
+            /// Version 3 and later.
             case planes(Planes)
         }
 
@@ -134,6 +148,8 @@ struct Manifest: Codable, Equatable {
         var frame: Int
         /// Number of frames; those of an image are in a stream each.
         var frames: Int
+        /// Whether images lie on their side; absent where they do not.
+        var transposed: Bool?
     }
 
     struct Planes: Codable, Equatable {
@@ -178,6 +194,8 @@ struct Manifest: Codable, Equatable {
         var streams: Int
         /// Number of its first frame in its only stream, a film; absent where the streams hold nothing else.
         var frame: Int?
+        /// Whether images lie on their side; absent where they do not.
+        var transposed: Bool?
     }
 
     struct Axis: Codable, Equatable {
@@ -202,9 +220,11 @@ struct Manifest: Codable, Equatable {
         }
     }
 
-    /// The version that a manifest has.
-    static func version(of files: [File], hasPlanes: Bool) -> Int {
-        hasPlanes ? 3 : files.contains { $0.recoding != nil } ? 2 : 1
+    /// The version that the manifest needs: 4 for a picture of kept tensors and for pictures of layers that lie on their side; else
+    /// 3 for layers that are planes; else 2 for files with a recoding, which readers of version 1 would leave out; else 1.
+    var neededVersion: Int {
+        if kept != nil || tensors.contains(where: \.isTransposed) { return 4 }
+        return hasPlanes ? 3 : source.files.contains { $0.recoding != nil } ? 2 : 1
     }
 
     /// Whether layers are planes.
@@ -219,6 +239,17 @@ struct Manifest: Codable, Equatable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return Array(try encoder.encode(self))
+    }
+}
+
+extension Manifest.Tensor {
+    /// Whether pictures of a packed tensor lie on their side.
+    fileprivate var isTransposed: Bool {
+        switch packed?.form {
+        case .bins(let bins): bins.transposed == true
+        case .planes(let planes): planes.planes.contains { $0.transposed == true }
+        case nil: false
+        }
     }
 }
 
@@ -261,12 +292,19 @@ extension Manifest.Packed {
         }
     }
 
-    /// How bins are held, in versions 1 and 2.
+    /// Gives the tensor that it was packed against another number.
+    mutating func renumberBase(_ number: (Int) -> Int?) {
+        guard case .planes(var planes) = form else { return }
+        planes.quantizer.earlier = planes.quantizer.earlier.flatMap(number)
+        form = .planes(planes)
+    }
+
+    /// How bins are held, where there is one for each weight.
     var bins: Manifest.Bins? {
         if case .bins(let bins) = form { bins } else { nil }
     }
 
-    /// How planes are held, in version 3.
+    /// How planes are held.
     var planes: Manifest.Planes? {
         if case .planes(let planes) = form { planes } else { nil }
     }
@@ -277,6 +315,7 @@ enum EntryName {
     static let manifest = "manifest.json"
     static let exact = "exact.safetensors"
     static let parameters = "parameters.png"
+    static let kept = "kept.png"
     static func skeleton(_ file: String) -> String { "skeleton/\(file)" }
 
     /// Whether an entry may be deflated: all but streams and parameters, which are compressed already.

@@ -46,9 +46,8 @@ struct ValidManifest: Sendable {
         for stream in manifest.streams where !entries.insert(stream.entry.lowercased()).inserted {
             throw damaged("stream \(stream.entry)", "a name of its own, letter case ignored", "that of another")
         }
-        let version = Manifest.version(of: files, hasPlanes: manifest.hasPlanes)
-        guard manifest.version == version else {
-            throw damaged("format", "version \(version)", "version \(manifest.version)")
+        guard manifest.version == manifest.neededVersion else {
+            throw damaged("format", "version \(manifest.neededVersion)", "version \(manifest.version)")
         }
         if let quantizer = manifest.quantizer {
             guard quantizer.name == "uniform", RangeScope(rawValue: quantizer.range) != nil,
@@ -71,6 +70,9 @@ struct ValidManifest: Sendable {
             guard (tensor.packed == nil) != (tensor.kept == nil) else {
                 throw damaged("tensor \(tensor.name)", "packed or kept", "both or neither")
             }
+            guard tensor.inPicture != true || tensor.isInPicture else {
+                throw damaged("tensor \(tensor.name)", "numbers in a picture", tensor.dtype)
+            }
             if tensor.inSkeleton != true, !extent.isEmpty { stored[tensor.at[0], default: []].append(extent) }
         }
         for (index, file) in files.enumerated() {
@@ -85,12 +87,22 @@ struct ValidManifest: Sendable {
             }
         }
         // Each tensor lies in its file and apart from the others; but there may be several files of any size.
-        var exactBytes = 0
-        for (tensor, bytes) in zip(manifest.tensors, byteCounts) where tensor.kept != nil && tensor.inSkeleton != true {
-            let (sum, overflow) = exactBytes.addingReportingOverflow(bytes)
-            guard !overflow else { throw damaged(EntryName.exact, "sizes that can be added", "\(bytes) bytes more") }
-            exactBytes = sum
+        func sum(_ entry: String, where isThere: (Manifest.Tensor) -> Bool) throws(ArchiveError) -> Int {
+            var total = 0
+            for (tensor, bytes) in zip(manifest.tensors, byteCounts) where isThere(tensor) {
+                let (sum, overflow) = total.addingReportingOverflow(bytes)
+                guard !overflow else { throw damaged(entry, "sizes that can be added", "\(bytes) bytes more") }
+                total = sum
+            }
+            return total
         }
+        // With a byte for each tensor.
+        let picture = manifest.tensors.count { $0.isInPicture }
+        let pictureBytes = try sum(EntryName.kept, where: \.isInPicture)
+        guard manifest.kept?.bytes ?? 0 == pictureBytes + picture, (manifest.kept == nil) == (picture == 0) else {
+            throw damaged(EntryName.kept, "\(picture) tensors of \(pictureBytes) bytes", "\(manifest.kept?.bytes ?? 0)")
+        }
+        let exactBytes = try sum(EntryName.exact, where: \.isInExact)
         if exactBytes > 0 {
             let found = try reader.size(of: EntryName.exact) ?? 0
             guard manifest.exact != nil, found - 8 >= exactBytes else {
@@ -99,6 +111,13 @@ struct ValidManifest: Sendable {
         }
         // Reports add these up.
         let shares = manifest.tensors.compactMap { $0.packed?.bytes } + [manifest.parameters?.stored ?? 0]
+        if let unlisted = manifest.unlisted {
+            // As many as their directories have names for, and no more than the skeletons hold.
+            let most = files.reduce(0) { $0.addingReportingOverflow($1.size).partialValue }
+            guard unlisted.count > 0, (0...max(most, 0)).contains(unlisted.bytes), unlisted.count <= max(most, 0) else {
+                throw damaged("unlisted", "tensors within \(most) bytes", "\(unlisted.count) of \(unlisted.bytes)")
+            }
+        }
         for share in shares where !(0...reader.size).contains(share) {
             throw damaged("bytes", "a share of the file's \(reader.size)", "\(share)")
         }
@@ -249,9 +268,13 @@ struct ValidManifest: Sendable {
             guard (1...16).contains(bins.bits) else { throw MapperError.bits(bins.bits) }
             let geometry = try geometry(of: packed, tensor)
             let block = medium == .video ? try BlockShape(sides: bins.block) : nil
+            guard bins.transposed != true || medium == .image else {
+                throw MapperError.parameters(expected: "images, which may be transposed", found: medium.rawValue)
+            }
             return PlacedLayer(
                 tensor: index, name: tensor.name, bits: bins.bits, geometry: geometry,
-                placement: try Placement(geometry, medium, block: block), isDouble: tensor.dtype == DType.f64.rawValue)
+                placement: try Placement(geometry, medium, block: block, isTransposed: bins.transposed == true),
+                isDouble: tensor.dtype == DType.f64.rawValue)
         } catch {
             throw .layer(tensor: tensor.name, reason: "manifest: \(error)")
         }

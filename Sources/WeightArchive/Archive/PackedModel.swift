@@ -28,20 +28,8 @@ public struct PackedModel: Sendable {
         reader = try ArchiveReader(path, at: place)
         let manifest = try ManifestText.decode(reader)
         valid = try ValidManifest(manifest, reader)
-        if let blob = manifest.parameters {
-            let stream = try reader.read(EntryName.parameters)
-            try stream.withUnsafeBytes { try expect(blob.hash, Hasher128.hash($0), EntryName.parameters, path) }
-            // Deflate does not get more gray pixels into a byte.
-            let (pixels, overflow) = blob.width.multipliedReportingOverflow(by: blob.height)
-            guard blob.width > 0, blob.height > 0, !overflow, pixels / 1032 <= stream.count else {
-                throw ArchiveError.damaged(
-                    path: path, part: EntryName.parameters, expected: "an image of its size",
-                    found: "\(stream.count) bytes")
-            }
-            parameters = try ParameterImage.read(stream, blob)
-        } else {
-            parameters = []
-        }
+        parameters =
+            if let blob = manifest.parameters { try ByteImage.read(EntryName.parameters, blob, reader) } else { [] }
     }
 
     /// Does what reads the packed file, and makes sure that this, and the model that it was packed against, stayed as they were.

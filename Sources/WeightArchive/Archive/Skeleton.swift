@@ -8,25 +8,35 @@ import ModelFiles
 struct Skeleton {
     private let model: ModelFile
     private let tensors: [SelectedTensor]
+    /// Where each tensor's bytes go.
+    let places: [TensorPlace]
+    /// Tensors that go to a picture.
+    let picture: ByteImage?
 
-    init(_ model: ModelFile, _ tensors: [SelectedTensor]) {
+    init(_ model: ModelFile, _ tensors: [SelectedTensor]) throws {
         self.model = model
         self.tensors = tensors
+        var places = tensors.map(TensorPlace.init)
+        let tiny = tensors.indices.filter { places[$0] != .stream && tensors[$0].isTiny }
+        if tiny.count > mostWithHeaders.listed {
+            for index in tiny { places[index] = .unlisted }
+        }
+        let inPicture = keptFloats(model, tensors, places)
+        picture = try keptPicture(model, inPicture.map { tensors[$0].record })
+        if picture != nil {
+            for index in inPicture { places[index] = .picture }
+        }
+        if places.count(where: { $0 == .exact }) > mostWithHeaders.exact {
+            for index in tensors.indices where places[index] == .exact { places[index] = .skeleton }
+        }
+        self.places = places
     }
 
-    /// Whether a kept tensor goes to `exact.safetensors`; else its bytes stay in the skeleton.
-    func isExact(_ index: Int) -> Bool {
-        let tensor = tensors[index]
-        guard let kept = tensor.kept, kept != .view, tensor.record.extent.length > 0 else { return false }
-        return tensor.record.memoryOrder == Array(tensor.record.shape.indices)
-            && tensor.record.dtype.bitWidth.map { $0 % 8 == 0 } == true && tensor.record.name != "__metadata__"
-    }
-
-    /// Writes the kept tensors as a safetensors file.
+    /// Writes kept tensors as a safetensors file.
     ///
-    /// - Returns: its place and hash; `nil` when no tensor is kept.
+    /// - Returns: its place and hash; `nil` when there are none.
     func spoolExact(to writer: ArchiveWriter) throws -> (place: ArchiveWriter.Spooled, hash: String)? {
-        let kept = tensors.indices.filter(isExact).map { tensors[$0].record }
+        let kept = tensors.indices.filter { places[$0] == .exact }.map { tensors[$0].record }
         guard !kept.isEmpty else { return nil }
         let header = try SafetensorsHeader.bytes(for: kept.map { ($0, $0.extent.length) })
         let entry = writer.build()
@@ -45,7 +55,7 @@ struct Skeleton {
             let file = model.files[index]
             let removed = tensors.indices.filter {
                 tensors[$0].record.extent.file == index && tensors[$0].record.extent.length > 0
-                    && (tensors[$0].kept == nil || isExact($0))
+                    && places[$0].isApart
             }
             let patches = checksums(of: index, restoredCRC)
             let rest = writer.build()

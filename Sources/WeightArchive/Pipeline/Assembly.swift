@@ -4,7 +4,7 @@ import ModelFiles
 import WeightMapper
 
 extension Packer {
-    /// Names the entries in their order: manifest, streams, parameters, exact tensors, skeletons.
+    /// Names the entries in their order: manifest, streams, parameters, kept tensors, skeletons.
     func assemble(_ finished: FinishedUnits, _ writer: ArchiveWriter) throws -> Manifest {
         var parameters: [UInt8] = []
         var streams: [Manifest.Stream] = []
@@ -60,7 +60,8 @@ extension Packer {
                         .bins(
                             Manifest.Bins(
                                 bits: layer.bits, ranges: coded.ranges, block: block, stream: first, frame: frame,
-                                frames: layer.placement.frameCount)))
+                                frames: layer.placement.frameCount,
+                                transposed: layer.placement.isTransposed ? true : nil)))
                     frame += layer.placement.frameCount
                 }
                 // A video holds layers of several names; it gets a number.
@@ -103,31 +104,45 @@ extension Packer {
                 }
             }
         }
-        let image = try ParameterImage(parameters)
-        let skeleton = Skeleton(model, tensors)
+        let image = try ByteImage(parameters, rowLength: 1024)
+        let skeleton = try Skeleton(model, tensors)
         let exactHash = try skeleton.spoolExact(to: writer)
         let files = try skeleton.spoolFiles(to: writer, restoredCRC: restoredCRC)
         let hasPlanes = packed.values.contains { $0.planes != nil }
-        let manifest = Manifest(
-            version: Manifest.version(of: files.map(\.file), hasPlanes: hasPlanes),
+        let listed = tensors.indices.filter { skeleton.places[$0] != .unlisted }
+        // The tensors that others were packed against, as they are numbered in the manifest.
+        let numbers = Dictionary(uniqueKeysWithValues: listed.enumerated().map { ($1, $0) })
+        for index in packed.keys { packed[index]?.renumberBase { numbers[$0] } }
+        let unlisted = tensors.indices.filter { skeleton.places[$0] == .unlisted }
+        var manifest = Manifest(
             source: .init(
                 format: model.format.rawValue, files: files.map(\.file),
                 directory: model.format == .directory ? true : nil),
             quantizer: hasPlanes
                 ? nil
                 : .init(name: "uniform", range: options.range.rawValue, reconstruct: reconstruction.rawValue),
-            medium: medium(of: streams), parameters: image?.blob, exact: exactHash?.hash, streams: streams,
-            tensors: tensors.enumerated().map { index, tensor in
-                Manifest.Tensor(
+            medium: medium(of: streams), parameters: image?.blob, exact: exactHash?.hash, kept: skeleton.picture?.blob,
+            unlisted: unlisted.isEmpty
+                ? nil
+                : .init(
+                    count: unlisted.count, bytes: unlisted.reduce(0) { $0 + tensors[$1].record.extent.length }),
+            streams: streams,
+            tensors: listed.map { index in
+                let tensor = tensors[index]
+                let place = skeleton.places[index]
+                return Manifest.Tensor(
                     name: tensor.record.name, aliases: tensor.aliases.isEmpty ? nil : tensor.aliases,
                     dtype: tensor.record.dtype.rawValue, shape: tensor.record.shape,
                     bytes: tensor.record.dtype.bitWidth == nil ? tensor.record.extent.length : nil,
                     at: [tensor.record.extent.file, tensor.record.extent.offset], kept: tensor.kept?.rawValue,
-                    inSkeleton: tensor.kept != nil && !skeleton.isExact(index) ? true : nil, packed: packed[index])
+                    inSkeleton: place == .skeleton ? true : nil, inPicture: place == .picture ? true : nil,
+                    packed: packed[index])
             })
+        manifest.version = manifest.neededVersion
         writer.add(EntryName.manifest, try writer.spool(try manifest.encoded()))
         for (name, place) in streamEntries { writer.add(name, place) }
         if let image { writer.add(EntryName.parameters, try writer.spool(image.stream)) }
+        if let picture = skeleton.picture { writer.add(EntryName.kept, try writer.spool(picture.stream)) }
         if let exactHash { writer.add(EntryName.exact, exactHash.place) }
         for (file, place) in files { writer.add(EntryName.skeleton(file.name), place) }
         return manifest

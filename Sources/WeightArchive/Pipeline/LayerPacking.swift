@@ -91,22 +91,35 @@ extension Packer {
             let planes = layer.planes(for: codec, job.geometry)
             guard planes.allSatisfy({ codec.description.bitDepths.contains($0.bits) }) else { continue }
             var coded = CodedLayer()
-            for plane in planes {
-                let place: PlacedPlane
-                do {
-                    place = try PlacedPlane(
-                        bits: plane.bits, plane.shape, codec, tensor: job.tensor, name: job.name, layer: job.geometry,
-                        block: plane.shape == .layer ? job.block?.clamped(to: job.geometry) : nil)
-                } catch {
-                    throw ArchiveError.layer(tensor: job.name, reason: "\(error)")
-                }
-                coded.streams.append(try place.encode(plane.samples))
-                coded.samples.append(plane.samples)
-                coded.planes.append(place)
-            }
+            for plane in planes { coded.add(plane.samples, try encode(plane, job, codec)) }
             if coded.size < best?.size ?? .max { best = coded }
         }
         return best
+    }
+
+    /// Encodes a plane of a layer; as images that lie on their side too where these have fewer rows.
+    private func encode(
+        _ plane: Plane, _ job: LayerJob, _ codec: any MediaCodec
+    ) throws -> (place: PlacedPlane, streams: [[UInt8]]) {
+        func encode(isTransposed: Bool) throws -> (place: PlacedPlane, streams: [[UInt8]]) {
+            let place: PlacedPlane
+            do {
+                place = try PlacedPlane(
+                    bits: plane.bits, plane.shape, codec, tensor: job.tensor, name: job.name, layer: job.geometry,
+                    block: plane.shape == .layer ? job.block?.clamped(to: job.geometry) : nil,
+                    isTransposed: isTransposed)
+            } catch {
+                throw ArchiveError.layer(tensor: job.name, reason: "\(error)")
+            }
+            return (place, try place.encode(plane.samples))
+        }
+        let upright = try encode(isTransposed: false)
+        guard codec.description.medium == .image, try plane.shape.geometry(of: job.geometry).suitsTransposedPictures
+        else { return upright }
+        let transposed = try encode(isTransposed: true)
+        func size(_ streams: [[UInt8]]) -> Int { streams.reduce(0) { $0 + $1.count } }
+        // The manifest's word for it takes a few bytes.
+        return size(transposed.streams) + 16 < size(upright.streams) ? transposed : upright
     }
 
     /// The codecs to try for a layer: those of the job, and where bytes repeat one that looks for repetition.
@@ -201,10 +214,16 @@ enum QuantizedLayer {
 
 /// The planes of a layer as one codec codes them.
 struct CodedLayer {
-    fileprivate(set) var planes: [PlacedPlane] = []
-    fileprivate(set) var samples: [Plane.Samples] = []
+    private(set) var planes: [PlacedPlane] = []
+    private(set) var samples: [Plane.Samples] = []
     /// Of each plane.
-    fileprivate(set) var streams: [[[UInt8]]] = []
+    private(set) var streams: [[[UInt8]]] = []
+
+    fileprivate mutating func add(_ samples: Plane.Samples, _ coded: (place: PlacedPlane, streams: [[UInt8]])) {
+        planes.append(coded.place)
+        self.samples.append(samples)
+        streams.append(coded.streams)
+    }
 
     /// Bytes of all streams, each with its headers in the archive and its line in the manifest.
     var size: Int { streams.joined().reduce(0) { $0 + $1.count + Self.bytesBesideStream } }

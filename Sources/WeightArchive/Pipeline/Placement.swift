@@ -9,11 +9,15 @@ enum Placement: Sendable {
 
     /// The placement of a layer in a medium.
     ///
-    /// - Parameter block: for video, the sub-block of one frame; `nil` for a good default.
-    init(_ geometry: LayerGeometry, _ medium: Medium, block: BlockShape?) throws(MapperError) {
+    /// - Parameters:
+    ///   - block: for video, the sub-block of one frame; `nil` for a good default.
+    ///   - isTransposed: for images, whether they lie on their side.
+    init(
+        _ geometry: LayerGeometry, _ medium: Medium, block: BlockShape?, isTransposed: Bool = false
+    ) throws(MapperError) {
         self =
             switch medium {
-            case .image: .pictures(Tiling(image: geometry))
+            case .image: .pictures(Tiling(image: geometry, isTransposed: isTransposed))
             case .video: .pictures(try Tiling(video: geometry, block: block))
             case .audio: .track(AudioTiling(geometry))
             }
@@ -41,6 +45,11 @@ enum Placement: Sendable {
         case .pictures(let tiling): tiling.keepsOrder
         case .track(let tiling): tiling.keepsOrder
         }
+    }
+
+    /// Whether pictures lie on their side.
+    var isTransposed: Bool {
+        if case .pictures(let tiling) = self { tiling.isTransposed } else { false }
     }
 
     /// Writes frame `frame` of `bins`; padding is the middle bin, which is common among weights and so costs little.
@@ -154,7 +163,9 @@ func groups(_ tensors: [SelectedTensor], _ options: PackOptions) throws(ArchiveE
             let codec =
                 try options.codec.map { specification in try CodecRegistry.codec(specification) }
                 ?? CodecRegistry.defaultCodec(for: options.medium, bitDepth: tensor.bits)
-            let placement = try Placement(geometry, options.medium, block: options.block?.clamped(to: geometry))
+            let placement = try Placement(
+                geometry, options.medium, block: options.block?.clamped(to: geometry),
+                isTransposed: geometry.suitsTransposedPictures)
             let size = placement.frameSize
             let format = try FrameFormat(width: size.width, height: size.height, bitDepth: tensor.bits)
             let layer = PlacedLayer(

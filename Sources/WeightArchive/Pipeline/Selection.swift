@@ -8,7 +8,7 @@ public enum KeepReason: String, Sendable, Codable {
     case type
     /// Numbers in blocks that share scales (GGUF's Q4_K and its like): quantized already.
     case quantized
-    /// Fewer than 1,024 elements.
+    /// Fewer than 1,024 elements; where every bit comes back, fewer than 4,096.
     case small
     /// One dimension only, whatever the rank: biases, normalization.
     case vector
@@ -39,8 +39,8 @@ struct SelectedTensor: Sendable {
 
 /// Elements below which a tensor costs more to describe than packing saves.
 let smallestPacked = 1024
-/// Elements below which a vector that is to come back bit for bit costs more as planes than deflated.
-let smallestVector = 4096
+/// Elements below which a tensor that is to come back bit for bit costs more as planes than among the kept ones.
+private let smallestExact = 4096
 
 /// Decides for each tensor of a model whether it is packed, as what and with how many bits.
 ///
@@ -61,6 +61,9 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
     let shapes = Dictionary(model.tensors.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
     let classifier = LayerClassifier(shapes: shapes)
 
+    // What changes little from one model to the next takes less as a difference, however small it is.
+    let isAlone = options.base == nil && model.members.isEmpty
+    let smallest = options.quantizer == .exact && isAlone ? smallestExact : smallestPacked
     let groups = sharedExtents(model.tensors)
     var storages = packedStorages(
         of: model, options, holding: groups.flatMap(\.records),
@@ -103,11 +106,11 @@ func select(_ model: ModelFile, _ options: PackOptions) throws(ArchiveError) -> 
                 .optimizer
             } else if options.quantizer != .exact, group.records.contains(where: { $0.kindHint == "part" }) {
                 .part
-            } else if options.quantizer == .exact ? record.count < smallestVector : true, isVector(record),
+            } else if options.quantizer == .exact ? record.count < smallestExact : true, isVector(record),
                 model.format != .raw || model.tensors.count > 1
             {
                 .vector
-            } else if record.count < smallestPacked {
+            } else if record.count < smallest {
                 .small
             } else {
                 nil
@@ -140,7 +143,7 @@ private func packedStorages(
     of model: ModelFile, _ options: PackOptions, holding records: [TensorRecord], without isExcluded: (String) -> Bool
 ) -> [TensorRecord] {
     guard options.quantizer == .exact, !model.storages.isEmpty else { return [] }
-    let sorted = model.storages.filter { $0.dtype.isExactlyPackable && $0.count >= smallestVector }
+    let sorted = model.storages.filter { $0.dtype.isExactlyPackable && $0.count >= smallestExact }
         .sorted { ($0.extent.file, $0.extent.offset) < ($1.extent.file, $1.extent.offset) }
     // Records come in order of place too.
     var excluded: Set<Int> = []

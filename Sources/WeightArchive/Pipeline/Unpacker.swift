@@ -89,6 +89,7 @@ public struct Unpacker: Sendable {
         }
         try writeSkeletons(files)
         try writeExact(files)
+        try writeKept(files)
     }
 
     /// Makes of each plain form, which was restored in its file's place, the file that it stands for.
@@ -207,12 +208,31 @@ public struct Unpacker: Sendable {
         }
     }
 
-    /// Writes the tensors that were kept, which follow each other in `exact.safetensors`.
+    /// Writes the kept tensors that are in a picture.
+    private func writeKept(_ files: RestoredFiles) throws {
+        guard let blob = packed.valid.manifest.kept else { return }
+        let tensors = packed.valid.manifest.tensors.filter(\.isInPicture)
+        let words = tensors.compactMap { tensor in
+            FloatFormat(rawValue: tensor.dtype).map { (format: $0, count: elementCount(tensor.shape) ?? 0) }
+        }
+        let bytes = try ByteImage.read(EntryName.kept, blob, packed.reader)
+        do {
+            try WordRun.restore(bytes, words) { number, bytes in
+                let place = tensors[number].at
+                try files.write(to: place[0]) { try $0(place[1], bytes) }
+            }
+        } catch let error as MapperError {
+            throw ArchiveError.damaged(
+                path: packed.path, part: EntryName.kept, expected: "the words of its tensors", found: "\(error)")
+        }
+    }
+
+    /// Writes the kept tensors that follow each other in `exact.safetensors`.
     private func writeExact(_ files: RestoredFiles) throws {
         let manifest = packed.valid.manifest
         guard let expected = manifest.exact else { return }
         var targets = zip(manifest.tensors, packed.valid.byteCounts)
-            .filter { $0.0.kept != nil && $0.0.inSkeleton != true && $0.1 > 0 }
+            .filter { $0.0.isInExact && $0.1 > 0 }
             .map { (file: $0.0.at[0], offset: $0.0.at[1], left: $0.1) }[...]
         let size = try packed.reader.size(of: EntryName.exact) ?? 0
         var header = size - targets.reduce(0) { $0 + $1.left }

@@ -16,15 +16,17 @@ struct PlacedPlane: Sendable {
     ///   - tensor: the layer's tensor in the selection or the manifest.
     ///   - layer: the layer.
     ///   - block: for video, the sub-block of one frame; `nil` for a good default.
+    ///   - isTransposed: for images, whether they lie on their side.
     ///   - frame: number of the first frame in a film.
     /// - Throws: `MapperError`, or `CodecError` where the codec cannot hold such pictures.
     init(
         bits: Int, _ shape: Plane.Shape, _ codec: any MediaCodec, tensor: Int, name: String, layer: LayerGeometry,
-        block: BlockShape?, frame: Int? = nil
+        block: BlockShape?, isTransposed: Bool = false, frame: Int? = nil
     ) throws {
         let geometry = try shape.geometry(of: layer)
         let medium = codec.description.medium
-        let placement = try Placement(geometry, medium, block: block ?? shape.frameBlock(of: geometry))
+        let placement = try Placement(
+            geometry, medium, block: block ?? shape.frameBlock(of: geometry), isTransposed: isTransposed)
         let size = placement.frameSize
         let frames = placement.frameCount
         let isOneStream = frames <= codec.description.maximumCount
@@ -64,7 +66,11 @@ struct PlacedPlane: Sendable {
         let codec = try CodecRegistry.codec(specification)
         try self.init(
             bits: plane.bits, shape, codec, tensor: tensor, name: name, layer: layer,
-            block: codec.description.medium == .video ? try BlockShape(sides: plane.block) : nil, frame: plane.frame)
+            block: codec.description.medium == .video ? try BlockShape(sides: plane.block) : nil,
+            isTransposed: plane.transposed == true, frame: plane.frame)
+        guard plane.transposed != true || codec.description.medium == .image else {
+            throw MapperError.parameters(expected: "an image, which may be transposed", found: specification)
+        }
         guard frame == nil || codec.description.medium == .video && group.framesOfStreams.count == 1 else {
             throw MapperError.parameters(expected: "a film that is one video", found: specification)
         }
@@ -86,7 +92,7 @@ struct PlacedPlane: Sendable {
         return Manifest.Plane(
             bits: bits, shape: name, count: count, width: width, block: block, stream: stream,
             streams: group.framesOfStreams.count,
-            frame: frame)
+            frame: frame, transposed: group.layers[0].placement.isTransposed ? true : nil)
     }
 
     /// Encodes the plane.

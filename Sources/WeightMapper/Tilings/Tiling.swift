@@ -11,16 +11,18 @@ public struct Tiling: Sendable {
     public let block: BlockShape
     /// Number of pictures.
     public let frameCount: Int
+    /// Whether pictures lie on their side: what runs along the layer runs down the picture.
+    public let isTransposed: Bool
     /// Pixels in a row.
-    public var frameWidth: Int { block.bfin * block.bx }
+    public var frameWidth: Int { isTransposed ? block.bfout * block.by : block.bfin * block.bx }
     /// Rows in a picture.
-    public var frameHeight: Int { block.bfout * block.by }
+    public var frameHeight: Int { isTransposed ? block.bfin * block.bx : block.bfout * block.by }
     /// Pixels of all pictures that hold no weight.
     public var paddingCount: Int { frameCount * frameWidth * frameHeight - geometry.count }
 
     /// Whether the only picture holds the bins in their order, row by row, padding at its end.
     public var keepsOrder: Bool {
-        frameCount == 1 && block == extent
+        frameCount == 1 && block == extent && !isTransposed
             && [[], [.output], [.input], [.output, .input]].contains(geometry.axes.map(\.role))
     }
 
@@ -30,7 +32,8 @@ public struct Tiling: Sendable {
     /// A tiling of a layer by blocks.
     ///
     /// - Throws: `MapperError.block` when a side of the block is empty or exceeds the layer's.
-    public init(_ geometry: LayerGeometry, block: BlockShape) throws(MapperError) {
+    public init(_ geometry: LayerGeometry, block: BlockShape, isTransposed: Bool = false) throws(MapperError) {
+        self.isTransposed = isTransposed
         extent = BlockShape(whole: geometry)
         try block.validate(within: extent)
         self.geometry = geometry
@@ -58,7 +61,7 @@ public struct Tiling: Sendable {
             extent.by)
         let columns = table(
             0, Roles.inputs, fin..<fin + block.bfin, extent.bfin, Roles.kernelColumns, kx..<kx + block.bx, extent.bx)
-        return (rows, columns)
+        return isTransposed ? (columns, rows) : (rows, columns)
     }
 
     /// Offsets along one side of a picture: for each `slow` index every `fast` one; beyond the layer where either is.

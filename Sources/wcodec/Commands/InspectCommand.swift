@@ -147,6 +147,9 @@ struct InspectCommand: AsyncParsableCommand {
             table.add([tensor.name, tensor.dtype, dimensions(tensor.shape), "kept: \(tensor.reason)", "", ""])
         }
         for line in table.lines(width: terminalWidth()) { print(line) }
+        if summary.unlisted.count > 0 {
+            print("\(count(summary.unlisted.count, "more small tensor")) kept exactly, \(size(summary.unlisted.bytes))")
+        }
     }
 }
 

@@ -213,9 +213,9 @@ func packedLine(_ summary: ArchiveSummary) -> String {
 
 /// What was kept exactly, in one line; `nil` when nothing was.
 func keptLine(_ summary: ArchiveSummary) -> String? {
-    guard !summary.kept.isEmpty else { return nil }
-    let bytes = summary.kept.reduce(0) { $0 + $1.bytes }
-    var line = "\(count(summary.kept.count, "tensor")) kept exactly, \(size(bytes))"
+    let (number, bytes) = summary.keptTotal
+    guard number > 0 else { return nil }
+    var line = "\(count(number, "tensor")) kept exactly, \(size(bytes))"
     let optimizer = summary.kept.filter { $0.reason == "optimizer" }.reduce(0) { $0 + $1.bytes }
     if optimizer > 0 { line += ", of which optimizer state \(size(optimizer))" }
     return line

@@ -53,6 +53,8 @@ CASES = {
     "v3/trellis-1-scalar": ["fc|half|double", "--max-error", "0.25"],
     "v3/trellis-auto": ["conv|outlier", "--as", "auto", "--min-snr", "12"],
     "v3/uniform-auto": ["conv|spread", "--as", "auto", "--bits", "4"],
+    "v4/kept": ["wide|norm", "--as", "image", "--bits", "5", "--exclude", "norm"],
+    "v4/transposed-planes": ["wide", "--quantizer", "fixed", "--bits", "6"],
 }
 
 
@@ -91,6 +93,9 @@ def write_model(path, pattern, step=0):
     }
     waves = np.sin(np.outer(np.arange(1, 49), np.arange(96) / 40))
     tensors["bank.weight"] = (waves + 0.02 * random.normal(size=waves.shape)).astype("<f4")
+    tensors["wide.weight"] = random.normal(size=(150, 3)).astype("<f4")
+    for number, kind in enumerate(["<f4", "<f2", "<f8", "<f4"]):
+        tensors[f"norm{number}"] = (random.normal(size=700 if kind == "<f4" else 300) / 10**number).astype(kind)
     tensors = {name: tensor for name, tensor in tensors.items() if re.search(f"{pattern}|bias", name)}
     tensors = {name: (tensor * (1 + step)).astype(tensor.dtype) for name, tensor in tensors.items()}
     names = {"<f4": "F32", "<f2": "F16", "<f8": "F64"}

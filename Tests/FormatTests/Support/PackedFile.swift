@@ -39,18 +39,19 @@ struct PackedFile {
                 let parameters: [Int]
                 let block: [Int]?
                 let stream, frame, frames: Int
+                let transposed: Bool?
             }
             let name, dtype: String
             let shape, at: [Int]
             let kept: String?
-            let inSkeleton: Bool?
+            let inSkeleton, inPicture: Bool?
             let packed: Packed?
         }
         let format: String
         let version: Int
         let medium: String
         let source: Source
-        let parameters: Parameters?
+        let parameters, kept: Parameters?
         let exact: String?
         let streams: [Stream]
         let tensors: [Tensor]
