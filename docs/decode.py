@@ -405,6 +405,8 @@ def restore_trellis(planes, bits, axes, count, quantizer, parameters):
     channel, place = offset // inner % channels, offset // (inner * channels) * inner + offset % inner
 
     sorting, centering = quantizer.get("sorted"), quantizer.get("centers")
+    stepping = quantizer.get("steps")
+    check(stepping in (None, "channels"), f"steps of {stepping}")
     check(sorting in (None, "channels", "both"), f"sorted by {sorting}")
     check(centering in (None, "channels", "places"), f"centers of {centering}")
     check(not sorting or channels * length == count, "a layer that cannot be sorted")
@@ -413,15 +415,18 @@ def restore_trellis(planes, bits, axes, count, quantizer, parameters):
         check(order in (1, 2, 3, 4) and type(lag) is int and 1 <= lag < length, f"order {order}, lag {lag}")
         check(not sorting and not centering and channels * length == count, "a layer that cannot be predicted")
         check(channels <= 65536, "more channels than a run")
-        check(len(parameters) == 4 + order * channels, "parameters of another size")
-        coefficients = np.frombuffer(parameters[4:], np.int8).astype(np.int64).reshape(order, channels)
-    sizes = [4, channels if sorting else 0, length if sorting == "both" else 0]
+    sizes = [4, channels if stepping else 0, channels if sorting else 0, length if sorting == "both" else 0]
     sizes.append({None: 0, "channels": channels, "places": length}[centering])
-    check(order or len(parameters) == sum(sizes), "parameters of another size")
-    step, *classes, centers = (parameters[sum(sizes[:i]) : sum(sizes[: i + 1])] for i in range(4))
+    sizes.append(order * channels if order else 0)
+    check(len(parameters) == sum(sizes), "parameters of another size")
+    step, finer, *classes, centers, coefficients = (parameters[sum(sizes[:i]) : sum(sizes[: i + 1])] for i in range(6))
     step = float(np.frombuffer(step, "<f4")[0])
     check(0 < step < math.inf, f"a step of {step}")
+    if stepping:
+        steps = step * 2.0 ** -np.frombuffer(finer, np.uint8).astype(int)
+        step = steps.astype(np.float32).astype(np.float64)[channel]
     if order:
+        coefficients = np.frombuffer(coefficients, np.int8).astype(np.int64).reshape(order, channels)
         walked = walk_trellis(planes, bits, count, quantizer["states"], channels).reshape(length, channels)
         add_predictions(walked, lag, coefficients)
         return walked[place, channel] * step

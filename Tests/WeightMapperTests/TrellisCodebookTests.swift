@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 import Testing
 
@@ -29,8 +30,9 @@ import Testing
         _ planes: [Plane], _ codebook: TrellisCodebook, _ geometry: LayerGeometry, as _: Scalar.Type
     ) throws -> [Scalar] {
         let read = try TrellisCodebook(
-            states: codebook.trellis.states, sorting: codebook.sorting, centers: codebook.centers.axis,
-            prediction: codebook.prediction.map { ($0.order, $0.lag) }, codebook.serialized.span, geometry: geometry)
+            states: codebook.trellis.states, hasChannelSteps: codebook.hasChannelSteps, sorting: codebook.sorting,
+            centers: codebook.centers.axis, prediction: codebook.prediction.map { ($0.order, $0.lag) },
+            codebook.serialized.span, geometry: geometry)
         #expect(read.serialized == codebook.serialized)
         var weights = [Scalar](repeating: .nan, count: geometry.count)
         try weights.withUnsafeMutableBufferPointer { try read.restore(planes, geometry, into: $0) }
@@ -77,7 +79,8 @@ import Testing
     func expectRoundTrip(
         _ weights: [Float], _ geometry: LayerGeometry, states: Int, step: Float, bits: some Sequence<Int> = 2...16
     ) throws {
-        let quantizer = try TrellisQuantizer(states: states, step: step, sortsWeights: false)
+        let quantizer = try TrellisQuantizer(
+            states: states, step: step, sortsWeights: false, keepsChannels: false)
         let layer = try quantizer.quantize(weights, geometry)
         let expected = try chosen(weights, quantizer, layer, geometry)
         #expect(layer.count == weights.count)
@@ -137,7 +140,7 @@ import Testing
     ) throws {
         let (weights, geometry) = try form.layer
         let step: Float = 0.25
-        let quantizer = try TrellisQuantizer(states: 1, step: step, lambda: 0)
+        let quantizer = try TrellisQuantizer(states: 1, step: step, lambda: 0, keepsChannels: false)
         let layer = try quantizer.quantize(weights, geometry)
         // However weights are sorted and around whatever they lie, one grid has one nearest point.
         let expected = weights.map { Float(Double(($0 / (2 * step)).rounded(.toNearestOrEven)) * 2 * Double(step)) }
@@ -182,7 +185,91 @@ import Testing
         #expect(result.allSatisfy { $0.magnitude <= 65_504 })
     }
 
+    /// Layers of channels of which each is an octave below the one before, and one is 0.
+    static let fading: [(shape: [Int], convention: LayoutConvention)] = [
+        ([20, 64], .pytorch), ([64, 20], .keras), ([20, 3, 3, 1], .pytorch), ([20, 2], .pytorch),
+        ([64, 200], .pytorch),
+    ]
+
+    @Test("no channel becomes 0 unless it was", arguments: 0..<5, Trellis.stateCounts)
+    func channelsAreKept(layer: Int, states: Int) throws {
+        let (shape, convention) = Self.fading[layer]
+        let geometry = try LayerGeometry(kind: shape.count == 4 ? .conv : .fc, shape: shape, convention: convention)
+        let channels = geometry.channels.count
+        let order = try WeightOrder(geometry)
+        let values = gaussians(geometry.count, seed: 5)
+        var weights = [Float](repeating: 0, count: geometry.count)
+        var channel = [Int](repeating: 0, count: geometry.count)
+        order.forEachRun { first, run in
+            for i in 0..<run {
+                channel[first.offset + i] = first.channel
+                weights[first.offset + i] =
+                    first.channel == 7 ? 0 : values[first.number + i] * exp2(-Float(6 * (first.channel % 20)))
+            }
+        }
+        let quantized = try TrellisQuantizer(states: states, step: 2).quantize(weights, geometry)
+        #expect(quantized.codebook.hasChannelSteps)
+        let without = try TrellisQuantizer(states: states, step: 2, keepsChannels: false).quantize(weights, geometry)
+        #expect(!without.codebook.hasChannelSteps)
+        let planes = quantized.planes(bits: 8, isSplit: quantized.isSplit, isFolded: false)
+        let result = try restored(planes, quantized.codebook, geometry)
+        #expect(try restored(planes, quantized.codebook, geometry, as: Double.self).map { Float($0) } == result)
+        var isLeft = [Bool](repeating: false, count: channels)
+        for (index, channel) in channel.enumerated() where result[index] != 0 { isLeft[channel] = true }
+        for own in 0..<channels where own != 7 { #expect(isLeft[own], "channel \(own)") }
+    }
+
+    @Test(arguments: [0x1p-20, 0x1p-130] as [Float]) func channelsAreKeptWherePlacesHaveCenters(scale: Float) throws {
+        var (weights, geometry) = try WeightClassesTests.Form.shiftedPlaces.layer
+        let length = geometry.count / geometry.channels.count
+        for place in 0..<length { weights[3 * length + place] *= scale }
+        // Rounded to the nearest point, all weights of the channel are 0.
+        let layer = try TrellisQuantizer(states: 1, step: 0.5, lambda: 0).quantize(weights, geometry)
+        #expect(layer.codebook.centers.axis == .places && layer.codebook.hasChannelSteps)
+        let planes = layer.planes(bits: 8, isSplit: false, isFolded: false)
+        let result = try restored(planes, layer.codebook, geometry)[3 * length..<4 * length]
+        let largest = try #require(weights[3 * length..<4 * length].max { $0.magnitude < $1.magnitude })
+        #expect(result.contains { abs($0 - largest) < 0.3 * largest.magnitude })
+    }
+
+    @Test func whereNoChannelIsSmallAllHaveTheStepOfTheLayer() throws {
+        let geometry = try LayerGeometry(kind: .fc, shape: [64, 100])
+        let weights = gaussians(geometry.count, seed: 6)
+        let layers = try [true, false].map {
+            try TrellisQuantizer(states: 8, step: 0.5, keepsChannels: $0).quantize(weights, geometry).codebook
+        }
+        #expect(!layers[0].hasChannelSteps && layers[0].serialized == layers[1].serialized)
+    }
+
+    /// 7.5.1 of the specification, by hand.
+    @Test func stepsOfChannelsAreThoseOfTheSpecification() throws {
+        let geometry = try LayerGeometry(kind: .fc, shape: [4, 2])
+        let bytes = littleEndian(Float(0.3).bitPattern) + [0, 1, 30, 145]
+        let codebook = try TrellisCodebook(
+            states: 1, hasChannelSteps: true, sorting: nil, centers: nil, bytes.span, geometry: geometry)
+        let plane = Plane(bits: 4, shape: .channels, samples: .narrow([11, 8, 6, 8, 9, 8, 13, 8]))
+        let step = Double(Float(0.3))
+        let steps = [step, step / 2, step * 0x1p-30, Double(Float(step * 0x1p-145))]
+        #expect(
+            try restored([plane], codebook, geometry, as: Double.self)
+                == [6 * steps[0], 0, -4 * steps[1], 0, 2 * steps[2], 0, 10 * steps[3], 0])
+    }
+
     // MARK: - Bytes and planes that somebody changed
+
+    @Test func stepsOfChannelsAreRefusedWhereTheyDoNotFit() throws {
+        func read(_ geometry: LayerGeometry, _ extra: Int) throws {
+            let bytes = littleEndian(Float(1).bitPattern) + [UInt8](repeating: 1, count: extra)
+            _ = try TrellisCodebook(
+                states: 8, hasChannelSteps: true, sorting: nil, centers: nil, bytes.span, geometry: geometry)
+        }
+        let geometry = try LayerGeometry(kind: .fc, shape: [6, 4])
+        try read(geometry, 6)
+        for extra in [0, 4, 5, 7] { #expect(throws: MapperError.self) { try read(geometry, extra) } }
+        // A folded layer, whose last row is short, has no channels of its own.
+        let folded = try LayerGeometry.folded(count: 23)
+        #expect(throws: MapperError.self) { try read(folded, folded.channels.count) }
+    }
 
     @Test func codebooksOfTheWrongSizeAreRefused() throws {
         let geometry = try LayerGeometry(kind: .fc, shape: [6, 4])

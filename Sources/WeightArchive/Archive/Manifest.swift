@@ -168,8 +168,10 @@ struct Manifest: Codable, Equatable {
         var ranges: String?
         /// Fixed and scaled: encoding of the exponents or scales.
         var precision: String?
-        /// Trellis: number of states; by what weights are sorted, "channels" or "both"; what has centers, "channels" or "places".
+        /// Trellis: number of states; "channels" where they have steps of their own; by what weights are sorted, "channels" or
+        /// "both"; what has centers, "channels" or "places".
         var states: Int?
+        var steps: String?
         var sorted: String?
         var centers: String?
         /// Trellis: weights that predict each, and the places from one to the next; absent where none do.

@@ -61,8 +61,10 @@ extension Manifest.Tensor {
     var isInExact: Bool { kept != nil && inSkeleton != true && inPicture != true }
 }
 
-/// The kept tensors of floating point that may become a picture: those whose first words are shorter split by significance, which
-/// words that repeat are not.
+/// The kept tensors of floating point that may become a picture.
+///
+/// Words that repeat are left out: split by significance they would be longer. A little longer will do, since in a picture tensors
+/// share codes.
 func keptFloats(_ model: ModelFile, _ tensors: [SelectedTensor], _ places: [TensorPlace]) -> [Int] {
     var left = mostInPicture
     return tensors.indices.filter { index in
@@ -70,12 +72,13 @@ func keptFloats(_ model: ModelFile, _ tensors: [SelectedTensor], _ places: [Tens
         guard places[index] == .exact, tensors[index].hasSplittableWords, record.extent.length <= left,
             let format = FloatFormat(rawValue: record.dtype.rawValue)
         else { return false }
-        let isShorter = model.withBytes(of: record.extent) { bytes in
+        let suits = model.withBytes(of: record.extent) { bytes in
             let some = UnsafeRawBufferPointer(rebasing: bytes.prefix(1 << 16))
-            return WordBytes.split(some, format).withUnsafeBytes { deflatedSize($0) } < deflatedSize(some)
+            let split = WordBytes.split(some, format).withUnsafeBytes { deflatedSize($0) }
+            return 20 * split < 21 * deflatedSize(some)
         }
-        if isShorter { left -= record.extent.length }
-        return isShorter
+        if suits { left -= record.extent.length }
+        return suits
     }
 }
 

@@ -104,7 +104,8 @@ extension Packer {
                 }
             }
         }
-        let image = try ByteImage(parameters, rowLength: 1024)
+        let image = try ByteImage(
+            parameters, rowLength: 1024, codecs: ["png", "png:blocks=best", "png:strategy=default"])
         let skeleton = try Skeleton(model, tensors)
         let exactHash = try skeleton.spoolExact(to: writer)
         let files = try skeleton.spoolFiles(to: writer, restoredCRC: restoredCRC)

@@ -234,14 +234,16 @@ struct CodedLayer {
 
 extension LayerJob {
     /// The trellis quantizer for some of the layer's weights.
-    func quantizer(for weights: [Float], step: Float, _ effort: Effort) throws(MapperError) -> TrellisQuantizer {
+    func quantizer(
+        for weights: [Float], step: Float, _ effort: Effort, keepsChannels: Bool
+    ) throws(MapperError) -> TrellisQuantizer {
         // Where nearly all indices fit 4 bits, symbols hold several.
         let spread = (weights.reduce(0) { $0 + Double($1 * $1) } / Double(max(weights.count, 1))).squareRoot()
         let bits = spread < 10 * Double(step) ? 4 : 8
         return try TrellisQuantizer(
             states: effort.states, step: step, lambda: effort.lambda,
             rates: codecs.count == 1 ? codecs[0].coder.rates(bits: bits) : .entropy, passes: effort.passes,
-            sortsWeights: effort.sortsWeights)
+            sortsWeights: effort.sortsWeights, keepsChannels: keepsChannels)
     }
 }
 
@@ -275,7 +277,7 @@ extension Packer {
             return .bins(plane, FixedPointLayerCodebook(scope: fixed.scope, codebook: codebook))
         case .trellis(let step, let effort):
             let weights = floats(of: tensor)
-            let quantizer = try job.quantizer(for: weights, step: step, effort)
+            let quantizer = try job.quantizer(for: weights, step: step, effort, keepsChannels: keepsChannels)
             return .trellis(try quantizer.quantize(weights, job.geometry, limit: tensor.dtype.largestFinite))
         case .exact(let base):
             let (plane, codebook) = try splitExactly(tensor, job, against: base)

@@ -53,7 +53,9 @@ struct LayerSample: Sendable {
     /// - Parameter isCoded: whether the sample is coded; else what codecs would make of it is reckoned.
     /// - Throws: `MapperError.nonFinite` for NaN or infinities among the sample; what codecs throw.
     func cost(step: Float, isCoded: Bool) throws -> LayerCost {
-        let layer = try job.quantizer(for: weights, step: step, effort).quantize(weights, geometry)
+        let layer = try job.quantizer(
+            for: weights, step: step, effort, keepsChannels: packer.keepsChannels
+        ).quantize(weights, geometry)
         let codec = job.codecs[0]
         let (planes, bits) = layer.bestPlanes(
             codec.coder, depths: codec.description.bitDepths, geometry, scale: scale)

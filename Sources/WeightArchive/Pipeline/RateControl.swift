@@ -271,6 +271,18 @@ extension RateControl {
 }
 
 extension Packer {
+    /// Whether every channel of a layer keeps some of its weights: a goal of less than 1.5 bits, or 9 dB, leaves no bits
+    /// for that.
+    var keepsChannels: Bool {
+        switch options.goal {
+        case .bitsPerWeight(let bits): bits >= 1.5
+        case .size(let bytes):
+            16 * (bytes - bytesBesideLayers) >= 3 * tensors.reduce(0) { $0 + ($1.kept == nil ? $1.record.count : 0) }
+        case .signalToNoise(let decibel): decibel >= 9
+        case .maximumError, nil: true
+        }
+    }
+
     /// Bytes of the packed file that are no layer's: what is kept exactly and the rest of the model's files.
     var bytesBesideLayers: Int {
         let layers = tensors.reduce(0) { $0 + ($1.kept == nil ? $1.record.extent.length : 0) }

@@ -73,6 +73,9 @@ func layerCodebook(
     case "trellis":
         let sorting = record.sorted.flatMap(TrellisCodebook.Sorting.init)
         let centers = record.centers.flatMap(WeightCenters.Axis.init)
+        guard record.steps == nil || record.steps == "channels" else {
+            throw .parameters(expected: "steps of channels", found: record.steps ?? "")
+        }
         guard (sorting == nil) == (record.sorted == nil), (centers == nil) == (record.centers == nil) else {
             throw .parameters(expected: "sorted by channels or both, centers of channels or places", found: "\(record)")
         }
@@ -81,7 +84,8 @@ func layerCodebook(
         }
         let prediction = record.order.flatMap { order in record.lag.map { (order, $0) } }
         return try TrellisCodebook(
-            states: record.states ?? 0, sorting: sorting, centers: centers, prediction: prediction, parameters,
+            states: record.states ?? 0, hasChannelSteps: record.steps != nil, sorting: sorting, centers: centers,
+            prediction: prediction, parameters,
             geometry: layer)
     case "uniform":
         guard let scope = record.range.flatMap(RangeScope.init),
@@ -103,7 +107,8 @@ func layerCodebook(
 extension TrellisCodebook: LayerCodebook {
     var record: Manifest.LayerQuantizer {
         .init(
-            name: "trellis", states: trellis.states, sorted: sorting?.rawValue, centers: centers.axis?.rawValue,
+            name: "trellis", states: trellis.states, steps: hasChannelSteps ? "channels" : nil,
+            sorted: sorting?.rawValue, centers: centers.axis?.rawValue,
             order: prediction?.order, lag: prediction?.lag)
     }
 

@@ -1,22 +1,39 @@
 // The search of a layer whose weights are predicted: what predicts a place are the points chosen before, so places are searched one
 // after another, each a run of the trellis.
 extension TrellisQuantizer {
-    /// The indices of a predicted layer.
+    /// A predicted layer.
     ///
-    /// - Parameter positions: weights in steps, place by place.
-    func predictedLayer(_ positions: [Float], _ codebook: TrellisCodebook) -> TrellisLayer {
-        guard let prediction = codebook.prediction else { preconditionFailure("a codebook that predicts") }
+    /// - Parameter order: that of places.
+    func predictedLayer(
+        _ weights: [Float], _ order: WeightOrder, _ prediction: WeightPrediction, _ step: Float,
+        _ endangered: EndangeredChannels
+    ) -> TrellisLayer {
+        var positions = WeightCenters.none.arrange(weights, order, scale: 1 / step)
+        var finer = ChannelSteps.alike
+        while true {
+            let best = search(positions, prediction)
+            let lost = endangered.lost(order, .none, points: best.points)
+            let shortened = finer.shorten(lost, largest: endangered.largest, step: step)
+            guard shortened.isEmpty else {
+                _ = order.keepLargest(of: shortened, weights, .none, finer.steps(step), in: &positions)
+                continue
+            }
+            let codebook = TrellisCodebook(step: step, finer: finer, trellis: trellis, prediction: prediction)
+            var layer = TrellisLayer(codebook: codebook, isSplit: best.isSplit, count: positions.count)
+            best.indices.withUnsafeBufferPointer { indices in
+                best.unions.withUnsafeBufferPointer { layer.store(indices, $0, at: 0) }
+            }
+            return layer
+        }
+    }
+
+    /// What a search of all weights chose, with a plane for each union where that is better.
+    private func search(_ positions: [Float], _ prediction: WeightPrediction) -> PredictedSearch.Result {
         var search = PredictedSearch(self, positions, prediction)
-        var best = search.run(isSplit: false)
-        if trellis.states > 1, lambda > 0, best.bits < 2.6 * Double(positions.count) {
-            let split = search.run(isSplit: true)
-            if split.cost(lambda) < best.cost(lambda) { best = split }
-        }
-        var layer = TrellisLayer(codebook: codebook, isSplit: best.isSplit, count: positions.count)
-        best.indices.withUnsafeBufferPointer { indices in
-            best.unions.withUnsafeBufferPointer { layer.store(indices, $0, at: 0) }
-        }
-        return layer
+        let best = search.run(isSplit: false)
+        guard trellis.states > 1, lambda > 0, best.bits < 2.6 * Double(positions.count) else { return best }
+        let split = search.run(isSplit: true)
+        return split.cost(lambda) < best.cost(lambda) ? split : best
     }
 }
 
@@ -26,6 +43,8 @@ private struct PredictedSearch {
         let isSplit: Bool
         var indices: [Int32]
         var unions: [UInt8]
+        /// Points of the grid, as weights are restored.
+        var points: [Int32] = []
         /// In squared steps.
         var squaredError = 0.0
         var bits = 0.0
@@ -79,6 +98,7 @@ private struct PredictedSearch {
             }
             result.bits += histogram.bits(isSplit: isSplit)
         }
+        result.points = points
         for (point, position) in zip(points, positions) {
             let error = Double(position - Float(point))
             result.squaredError += error * error

@@ -1,7 +1,7 @@
 /// A layer after the search of a trellis quantizer: an index for each weight, channel by channel, not yet in planes.
 public struct TrellisLayer: Sendable {
     /// What gives the planes back as weights.
-    public let codebook: TrellisCodebook
+    public internal(set) var codebook: TrellisCodebook
     /// Whether the search counted on planes of their own for the two unions.
     public let isSplit: Bool
     /// Whether a plane of all weights may have the layer's pictures.

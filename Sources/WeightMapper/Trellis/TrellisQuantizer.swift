@@ -18,6 +18,8 @@ public struct TrellisQuantizer: Sendable {
     public let passes: Int
     /// Whether weights of like scale may be put together (`WeightOrder`), and weights predicted by their neighbors.
     public let sortsWeights: Bool
+    /// Whether of channels that would become 0 the largest weight is kept (`ChannelSteps`).
+    public let keepsChannels: Bool
 
     /// The best lambda, in squared steps: least error at the same bits from 1.5 to 5 bits per weight (measured).
     public static let bestLambda = 0.4
@@ -30,7 +32,7 @@ public struct TrellisQuantizer: Sendable {
     /// - Throws: `MapperError.parameters` for a number of states that does not exist or a step that is not above 0.
     public init(
         states: Int, step: Float, lambda: Double = bestLambda, rates: RateModel = .entropy, passes: Int = 1,
-        sortsWeights: Bool = true
+        sortsWeights: Bool = true, keepsChannels: Bool = true
     ) throws(MapperError) {
         guard step > 0, step.isFinite else { throw .parameters(expected: "a step above 0", found: "\(step)") }
         self.trellis = try Trellis.known(states: states)
@@ -39,6 +41,7 @@ public struct TrellisQuantizer: Sendable {
         self.rates = rates
         self.passes = passes
         self.sortsWeights = sortsWeights
+        self.keepsChannels = keepsChannels
     }
 
     /// Quantizes a layer.
@@ -63,40 +66,50 @@ public struct TrellisQuantizer: Sendable {
         let margin: Float = trellis.states == 1 && lambda == 0 ? 1.01 : 5
         let bound = max(Float(min(limit, Double(Float.greatestFiniteMagnitude))) - margin * step, 0)
         let weights = largest <= bound ? weights : weights.map { min(max($0, -bound), bound) }
-        let plain = try WeightOrder(geometry)
-        var positions = WeightCenters.none.arrange(weights, plain, scale: 1 / step)
+        var order = try WeightOrder(geometry)
+        var positions = WeightCenters.none.arrange(weights, order, scale: 1 / step)
+        let endangered = keepsChannels ? EndangeredChannels(positions, geometry) : .none
         let form = sortsWeights ? WeightClasses(positions, geometry) : nil
         if let form,
             let prediction = WeightPrediction.best(
                 positions, geometry, largest: min(largest, bound) * (1 / step), below: form.bits)
         {
-            let positions = WeightCenters.none.arrange(weights, .byPlaces(geometry), scale: 1 / step)
-            return predictedLayer(positions, TrellisCodebook(step: step, trellis: trellis, prediction: prediction))
+            return predictedLayer(weights, .byPlaces(geometry), prediction, step, endangered)
         }
         let centers = form?.centers ?? .none
         if let form, !form.classes.isEmpty || centers.axis != nil {
-            let order = try WeightOrder(geometry, classes: form.classes[...])
+            order = try WeightOrder(geometry, classes: form.classes[...])
             positions = centers.arrange(weights, order, scale: 1 / step)
         }
         let isSorted = form?.classes.isEmpty == false
         let isSplit = splitPays(positions, isSorted: isSorted)
         var layer = TrellisLayer(
             codebook: TrellisCodebook(
-                step: step, trellis: trellis, geometry, classes: form?.classes ?? [], centers: centers),
+                step: step, finer: .alike, trellis: trellis, geometry, classes: form?.classes ?? [], centers: centers),
             isSplit: isSplit, count: weights.count)
-        search(
-            positions, isSplit: isSplit, isSorted: isSorted,
-            runs: 0..<ceilDivide(weights.count, TrellisSearch.runLength)
-        ) {
-            start, _, indices, unions in
-            layer.store(indices, unions, at: start)
+        var points = [Int32](repeating: 0, count: endangered.channels.isEmpty ? 0 : weights.count)
+        func search(runs: some Sequence<Int>) {
+            self.search(positions, isSplit: isSplit, isSorted: isSorted, runs: runs) { start, _, indices, unions in
+                layer.store(indices, unions, at: start)
+                guard !points.isEmpty else { return }
+                for i in indices.indices { points[start &+ i] = 2 &* indices[i] &+ Int32(unions[i]) }
+            }
         }
+        search(runs: 0..<ceilDivide(weights.count, TrellisSearch.runLength))
+        var finer = ChannelSteps.alike
+        while case let lost = endangered.lost(order, centers, points: points),
+            case let shortened = finer.shorten(lost, largest: endangered.largest, step: step), !shortened.isEmpty
+        {
+            search(runs: order.keepLargest(of: shortened, weights, centers, finer.steps(step), in: &positions))
+        }
+        layer.codebook = TrellisCodebook(
+            step: step, finer: finer, trellis: trellis, geometry, classes: form?.classes ?? [], centers: centers)
         return layer
     }
 
     /// Calls `body` with each run: place of its first weight, positions in steps, indices and unions.
     private func search(
-        _ positions: [Float], isSplit: Bool, isSorted: Bool, runs: Range<Int>,
+        _ positions: [Float], isSplit: Bool, isSorted: Bool, runs: some Sequence<Int>,
         _ body: (Int, UnsafeBufferPointer<Float>, UnsafeBufferPointer<Int32>, UnsafeBufferPointer<UInt8>) -> Void
     ) {
         let search = TrellisSearch(trellis)

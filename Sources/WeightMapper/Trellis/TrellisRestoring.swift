@@ -75,7 +75,7 @@ extension TrellisCodebook {
                 let size = min(Self.pieceLength, count - start)
                 let piece = UnsafeMutableBufferPointer(rebasing: points[..<size])
                 try reader.readAll(piece)
-                scale(UnsafeBufferPointer(piece), into: weights)
+                scale(UnsafeBufferPointer(piece), from: start, channelLength: order.channels.inner, into: weights)
                 try body(UnsafeBufferPointer(rebasing: weights[..<size]))
             }
             return try reader.finish()
@@ -130,9 +130,26 @@ extension TrellisCodebook {
         try reader.finish()
     }
 
+    /// Points of the grid as weights, from a weight on, where channels follow each other in memory.
+    private func scale<Point: GridPoint, Scalar: WeightScalar>(
+        _ points: UnsafeBufferPointer<Point>, from start: Int, channelLength: Int,
+        into weights: UnsafeMutableBufferPointer<Scalar>
+    ) {
+        guard !channelSteps.isEmpty else { return scale(points, step, into: weights) }
+        var done = 0
+        while done < points.count {
+            let channel = (start + done) / channelLength
+            let end = min((channel + 1) * channelLength - start, points.count)
+            scale(
+                UnsafeBufferPointer(rebasing: points[done..<end]), channelSteps[channel],
+                into: UnsafeMutableBufferPointer(rebasing: weights[done...]))
+            done = end
+        }
+    }
+
     /// Points of the grid as weights.
     private func scale<Point: GridPoint, Scalar: WeightScalar>(
-        _ points: UnsafeBufferPointer<Point>, into weights: UnsafeMutableBufferPointer<Scalar>
+        _ points: UnsafeBufferPointer<Point>, _ step: Float, into weights: UnsafeMutableBufferPointer<Scalar>
     ) {
         guard Point.bitWidth == 16, Scalar.self == Float.self else {
             for i in points.indices { weights[i] = Point.weight(Int32(truncatingIfNeeded: points[i]), step) }
@@ -169,7 +186,8 @@ extension TrellisCodebook {
                     addCenters(channel, to: UnsafeMutableBufferPointer(rebasing: row[..<size]))
                     source = nil
                 }
-                scale(source ?? UnsafeBufferPointer(rebasing: row[..<size]), into: target)
+                let step = channelSteps.isEmpty ? step : channelSteps[channel]
+                scale(source ?? UnsafeBufferPointer(rebasing: row[..<size]), step, into: target)
                 done += size
             }
             return done
@@ -180,6 +198,21 @@ extension TrellisCodebook {
     private func addCenters<Point: GridPoint>(_ channel: Int, to row: UnsafeMutableBufferPointer<Point>) {
         for column in row.indices {
             row[column] &+= Point(truncatingIfNeeded: 2 &* centers.value(channel: channel, column: column))
+        }
+    }
+
+    /// Points of whole places as weights.
+    private func scalePlaces<Point: GridPoint, Scalar: WeightScalar>(
+        _ points: UnsafeBufferPointer<Point>, into weights: UnsafeMutableBufferPointer<Scalar>
+    ) {
+        guard !channelSteps.isEmpty else { return scale(points, step, into: weights) }
+        channelSteps.withUnsafeBufferPointer { steps in
+            for start in stride(from: 0, to: points.count, by: steps.count) {
+                for channel in steps.indices {
+                    let point = Int32(truncatingIfNeeded: points[start &+ channel])
+                    weights[start &+ channel] = Point.weight(point, steps[channel])
+                }
+            }
         }
     }
 
@@ -195,7 +228,7 @@ extension TrellisCodebook {
                 for first in stride(from: 0, to: inner, by: most) {
                     let places = min(most, inner - first)
                     let start = (block * inner + first) * channels
-                    scale(UnsafeBufferPointer(rebasing: points[start..<start + places * channels]), into: rows)
+                    scalePlaces(UnsafeBufferPointer(rebasing: points[start..<start + places * channels]), into: rows)
                     for channel in 0..<channels {
                         let target = (block &* channels &+ channel) &* inner &+ first
                         for place in 0..<places {

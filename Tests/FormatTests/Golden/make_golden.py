@@ -47,6 +47,7 @@ CASES = {
     "v3/trellis-sorted-channels": ["lstm", "--quantizer", "trellis", "--bits", "2"],
     "v3/trellis-sorted-both": ["sorted", "--quantizer", "trellis", "--target-bpw", "4"],
     "v3/trellis-centers": ["rows", "--quantizer", "trellis", "--target-bpw", "1.5"],
+    "v3/trellis-steps": ["lstm", "--quantizer", "trellis", "--target-bpw", "1.6"],
     "v3/trellis-predicted": ["bank", "--quantizer", "trellis", "--target-bpw", "2"],
     "v3/trellis-video": ["conv|half", "--as", "video", "--codec", "utvideo:pack=2", "--bits", "3", "--quantizer", "trellis"],
     "v3/trellis-audio": ["fc|gru", "--as", "audio", "--codec", "flac:pack=2", "--bits", "3", "--quantizer", "trellis"],
