@@ -5,7 +5,7 @@ import WeightMapper
 
 extension Packer {
     /// Names the entries in their order: manifest, streams, parameters, kept tensors, skeletons.
-    func assemble(_ finished: FinishedUnits, _ writer: ArchiveWriter) throws -> Manifest {
+    func assemble(_ finished: FinishedUnits, _ skeleton: Skeleton, _ writer: ArchiveWriter) throws -> Manifest {
         var parameters: [UInt8] = []
         var streams: [Manifest.Stream] = []
         var packed: [Int: Manifest.Packed] = [:]
@@ -106,7 +106,6 @@ extension Packer {
         }
         let image = try ByteImage(
             parameters, rowLength: 1024, codecs: ["png", "png:blocks=best", "png:strategy=default"])
-        let skeleton = try Skeleton(model, tensors)
         let exactHash = try skeleton.spoolExact(to: writer)
         let files = try skeleton.spoolFiles(to: writer, restoredCRC: restoredCRC)
         let hasPlanes = packed.values.contains { $0.planes != nil }

@@ -142,6 +142,8 @@ public struct Packer: Sendable {
         do {
             let series = try await PrecisionSeries(self)
             var control = try await RateControl(self)
+            // What is kept does not depend on the steps that a goal leads to.
+            let skeleton = try Skeleton(model, tensors)
             while true {
                 finished = FinishedUnits(
                     try WeightArchive.units(
@@ -149,7 +151,7 @@ public struct Packer: Sendable {
                         bases: baseTensors(of: model, tensors, options)))
                 try await resume(journal, into: &finished, progress, note)
                 try await packUnits(journal, into: &finished, progress)
-                let manifest = try assemble(finished, writer)
+                let manifest = try assemble(finished, skeleton, writer)
                 guard !Task.isCancelled else { throw ArchiveError.cancelled }
                 let size = try writer.zip()
                 if try control?.misses(manifest, size: size) == true {

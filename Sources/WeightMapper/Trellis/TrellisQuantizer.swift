@@ -83,10 +83,11 @@ public struct TrellisQuantizer: Sendable {
         }
         let isSorted = form?.classes.isEmpty == false
         let isSplit = splitPays(positions, isSorted: isSorted)
-        var layer = TrellisLayer(
-            codebook: TrellisCodebook(
-                step: step, finer: .alike, trellis: trellis, geometry, classes: form?.classes ?? [], centers: centers),
-            isSplit: isSplit, count: weights.count)
+        func codebook(_ finer: ChannelSteps) -> TrellisCodebook {
+            TrellisCodebook(
+                step: step, finer: finer, trellis: trellis, geometry, classes: form?.classes ?? [], centers: centers)
+        }
+        var layer = TrellisLayer(codebook: codebook(.alike), isSplit: isSplit, count: weights.count)
         var points = [Int32](repeating: 0, count: endangered.channels.isEmpty ? 0 : weights.count)
         func search(runs: some Sequence<Int>) {
             self.search(positions, isSplit: isSplit, isSorted: isSorted, runs: runs) { start, _, indices, unions in
@@ -102,8 +103,7 @@ public struct TrellisQuantizer: Sendable {
         {
             search(runs: order.keepLargest(of: shortened, weights, centers, finer.steps(step), in: &positions))
         }
-        layer.codebook = TrellisCodebook(
-            step: step, finer: finer, trellis: trellis, geometry, classes: form?.classes ?? [], centers: centers)
+        layer.codebook = codebook(finer)
         return layer
     }
 
