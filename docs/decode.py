@@ -409,7 +409,7 @@ def restore_trellis(planes, bits, axes, count, quantizer, parameters):
     check(stepping in (None, "channels"), f"steps of {stepping}")
     check(sorting in (None, "channels", "both"), f"sorted by {sorting}")
     check(centering in (None, "channels", "places"), f"centers of {centering}")
-    check(not sorting or channels * length == count, "a layer that cannot be sorted")
+    check(not (sorting or stepping) or channels * length == count, "a layer that cannot be sorted, or have steps")
     order, lag = quantizer.get("order"), quantizer.get("lag")
     if order is not None or lag is not None:
         check(order in (1, 2, 3, 4) and type(lag) is int and 1 <= lag < length, f"order {order}, lag {lag}")

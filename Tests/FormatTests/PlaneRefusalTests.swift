@@ -63,6 +63,8 @@ struct PlaneRefusalTests {
         add(sorted, "\(planes).0.count", ["4608", "5478", "5480"], "tensor")
         add(centers, "\(quantizer).centers", [#""places""#, ""], "tensor")
         add(centers, "\(planes).0.shape", [#""run""#], "tensor")
+        add("trellis-steps", "\(quantizer).steps", [#""places""#, #""both""#, ""], "tensor")
+        add(split, "\(quantizer).steps", [#""channels""#], "tensor")
         let predicted = "trellis-predicted"
         add(predicted, "\(quantizer).order", ["0", "-1", "5", "9223372036854775807", ""], "tensor")
         add(predicted, "\(quantizer).lag", ["0", "-1", "96", "9223372036854775807", ""], "tensor")
